@@ -1,0 +1,137 @@
+"""What a backend is: one engine that continues text, chats, and says how likely a "yes" is.
+
+Everything above this package talks to these classes and never to a model library.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.llms import BaseLLM
+from langchain_core.messages import BaseMessage
+
+
+class Priority(enum.IntEnum):
+    """Who goes first when several wait for the one engine; lower goes first."""
+
+    CUSTOMER = 0
+    FINISH = 1
+    BACKGROUND = 2
+
+
+@dataclass(frozen=True)
+class YesNoQuestion:
+    """One yes/no question about some material.
+
+    The parts are sent in this order, so that questions about the same material share a beginning
+    that the engine has already read.
+    """
+
+    instructions: str
+    material: str
+    question: str
+
+    def user_text(self) -> str:
+        """The user message: the material, then the question."""
+        return f"{self.material}\n\nQuestion: {self.question}\nAnswer with one word, Yes or No."
+
+
+@dataclass
+class Usage:
+    """What the engine was asked to do so far: calls, and tokens by kind."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+
+    @property
+    def evaluated_tokens(self) -> int:
+        """Prompt tokens that had to be read, because no cache held them."""
+        return self.prompt_tokens - self.cached_tokens
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast the engine reads and writes here, in tokens a second."""
+
+    reads: float
+    writes: float
+
+
+@dataclass
+class Backend(ABC):
+    """One engine. ``digest`` names the exact weights, so that a grade can be repeated."""
+
+    name: str
+    model: str
+    digest: str
+    context_length: int
+    chat_model: BaseChatModel
+    writer: BaseLLM
+    usage: Usage = field(default_factory=Usage)
+
+    @abstractmethod
+    def continue_text(
+        self,
+        prompt: str,
+        *,
+        stop: Sequence[str],
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        priority: Priority = Priority.CUSTOMER,
+    ) -> AsyncIterator[str]:
+        """Continue plain text, streamed in pieces, without any chat template.
+
+        Closing the iterator early stops the engine.
+
+        Raises:
+            BackendError: one of its kinds, with a plain message.
+        """
+
+    @abstractmethod
+    async def chat(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        priority: Priority = Priority.FINISH,
+    ) -> str:
+        """Answer a chat; reasoning between ``<think>`` marks is removed.
+
+        Raises:
+            CutReply: when the answer was cut at ``max_tokens``.
+            BackendError: one of its other kinds, with a plain message.
+        """
+
+    @abstractmethod
+    async def probability_of_yes(
+        self, question: YesNoQuestion, *, priority: Priority = Priority.BACKGROUND
+    ) -> float | None:
+        """The probability, 0 to 1, that the model answers "yes" rather than "no".
+
+        From log-probabilities where the server gives them, else from repeated sampling. None when
+        the model answers neither.
+
+        Raises:
+            BackendError: one of its kinds, with a plain message.
+        """
+
+    @abstractmethod
+    async def count_tokens(self, text: str) -> int:
+        """About how many tokens a text has in this model."""
+
+    @abstractmethod
+    async def measure_speed(self) -> Speed:
+        """Read and write a little, and say how fast that was."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Let the engine go."""

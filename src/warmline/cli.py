@@ -1,0 +1,375 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from warmline.backends import Backend, OllamaBackend, make_backend, show_progress
+from warmline.errors import ModelMissing, WarmlineError
+from warmline.grader.grading import Grader, Looking, MemoryBook
+from warmline.grader.scoring import Grade
+from warmline.library import Entry, Library, read_library, read_rubric
+from warmline.practice import Practice
+from warmline.report import report_card
+from warmline.rubric import Rubric
+from warmline.sessions import SessionReader
+from warmline.settings import Settings
+from warmline.store import Store
+from warmline.transcript import Transcript, parse_transcripts, read_transcripts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+#: Who practises in the terminal: the same local person as on the page.
+LOCAL_USER = "you"
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
+            for item in error.errors(include_url=False)
+        ]
+        raise WarmlineError(
+            "A setting is wrong; look at warmline.toml and the WARMLINE_ variables.\n"
+            + "\n".join(lines)
+        ) from error
+
+
+def _command(work: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run an asynchronous command; a problem becomes its plain message and exit status 1."""
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            asyncio.run(work(*args, **kwargs))
+        except WarmlineError as error:
+            err.print(escape(str(error)))
+            sys.exit(1)
+        except KeyboardInterrupt:
+            err.print("Stopped. What was said is kept.")
+            sys.exit(130)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="warmline")
+def main() -> None:
+    """Practise empathy with a simulated customer, on this machine, offline."""
+
+
+@main.command()
+@_command
+async def serve() -> None:
+    """Start the practice room and print its address.
+
+    Example: WARMLINE_PORT=8080 warmline serve
+    """
+    from warmline.web import runtime
+    from warmline.web.server import create_app, listen
+
+    settings = _settings()
+    err.print("Loading the language model…")
+    parts = await runtime.start(settings, _backend)
+    try:
+        for problem in parts.library.problems:
+            err.print(escape(str(problem)))
+        out.print(parts.engine)
+        address = f"http://{settings.host}:{settings.port}"
+        await listen(
+            create_app(settings),
+            settings,
+            ready=lambda: out.print(f"Warmline is open at {address}  (stop it with Ctrl+C)"),
+        )
+    finally:
+        await runtime.stop()
+
+
+@dataclass
+class _Room:
+    """What the terminal commands need, opened and closed together."""
+
+    settings: Settings
+    library: Library
+    store: Store
+    backend: Backend
+    practice: Practice
+
+
+@asynccontextmanager
+async def _room() -> AsyncIterator[_Room]:
+    settings = _settings()
+    store = await Store.open(settings.database)
+    try:
+        library = read_library(settings.personas_dir, settings.rubrics_dir)
+        backend = await _backend(settings)
+        practice = Practice(store, library, backend)
+        try:
+            yield _Room(settings, library, store, backend, practice)
+        finally:
+            await practice.close()
+            await backend.aclose()
+    finally:
+        await store.close()
+
+
+async def _backend(settings: Settings) -> Backend:
+    """The backend; a model that Ollama lacks is offered to be pulled."""
+    try:
+        with show_progress("The language model") as progress:
+            return await make_backend(settings, progress)
+    except ModelMissing as missing:
+        if not sys.stdin.isatty() or not click.confirm(f"{missing}\nPull it now?"):
+            raise
+        ollama = OllamaBackend(settings)
+        try:
+            with show_progress(f"Pulling {missing.model}") as progress:
+                async for step in ollama.pull():
+                    progress(step.completed, step.total)
+        finally:
+            await ollama.aclose()
+        return await make_backend(settings)
+
+
+@main.command()
+@click.argument("persona", required=False)
+@click.option("--rubric", help="The rubric to be graded by; the persona's own by default.")
+@_command
+async def practise(persona: str | None, rubric: str | None) -> None:
+    """Practise in the terminal. An empty line ends the conversation and gives the feedback.
+
+    Example: warmline practise marjorie-bereavement
+    """
+    async with _room() as room:
+        if persona is None:
+            for entry in room.library.personas.values():
+                out.print(escape(f"{entry.item.id}  {entry.item.title} ({entry.item.sector})"))
+            raise WarmlineError("Choose one: warmline practise PERSONA")
+        user = await room.store.user(LOCAL_USER)
+        session_id = str(uuid.uuid4())
+        view = await room.practice.begin(session_id, user.id, persona, rubric)
+        brief = room.library.persona(persona).item.brief
+        for title, lines in (
+            ("The brief", [brief.situation]),
+            ("The record", brief.record),
+            ("You may", brief.may),
+            ("You may not", brief.may_not),
+        ):
+            out.print(f"[bold]{title}[/bold]")
+            for line in lines:
+                out.print(escape(f"  {line}"))
+        name = room.library.persona(persona).item.name
+        out.print(escape(f"\n{name}: {view.turns[0].text}"))
+        room.practice.warm_up(persona)
+        while True:
+            text = await asyncio.to_thread(_read_line)
+            if not text:
+                break
+            await room.practice.say(session_id, text)
+            out.print(escape(f"{name}: "), end="")
+            async for sentence in room.practice.answer(session_id):
+                out.print(escape(sentence), end="")
+            out.print()
+            view = await room.practice.view(session_id)
+            if view.session.status == "over":
+                out.print(f"({name} has left the chat.)")
+                break
+        await _finish(room, session_id)
+
+
+def _read_line() -> str:
+    try:
+        return input("You: ").strip()
+    except EOFError:
+        return ""
+
+
+async def _finish(room: _Room, session_id: str) -> None:
+    async for step in room.practice.finish(session_id):
+        if isinstance(step, Looking):
+            err.print(escape(f"Looking at: {step.name}"))
+        else:
+            view = await room.practice.view(session_id)
+            persona = await room.practice.persona_of(view.session)
+            rubric = await room.practice.rubric_of(view.session)
+            _print_card(report_card(step, view.turns, persona, rubric.item))
+
+
+def _print_card(card: dict[str, Any]) -> None:
+    out.print(f"\n[bold]{escape(card['heading'])}[/bold]\n{escape(card['summary'])}")
+    if card["total"] is not None:
+        out.print(f"{card['total']} of 100; the mark to reach is {card['pass_mark']}.")
+    for line in card["failed_by"]:
+        out.print(escape(line))
+    coaching = card["coaching"]
+    for strength in coaching["strengths"]:
+        quote = strength["quote"]
+        out.print(escape(f"\nWell done: {strength['name']}\n  “{quote['quote']}”"))
+        out.print(escape(f"  {strength['means']}"))
+    if following := coaching["next_step"]:
+        out.print(escape(f"\nNext: {following['name']}. {following['why']} {following['moment']}"))
+    if rewritten := coaching["rewrite"]:
+        out.print(escape(f"\nYou wrote: “{rewritten['quote']['quote']}”"))
+        out.print(escape(f"It could say: “{rewritten['rewritten']}” {rewritten['reason']}"))
+    out.print()
+    for step in card["steps"]:
+        level = f"{step['level']} of {step['highest']}" if step["level"] else step["status"]
+        out.print(escape(f"{step['name']}: {level}. {step['means'] or step['reason']}"))
+        for quote in step["evidence"]:
+            out.print(escape(f"  “{quote['quote']}” (your reply {quote['reply']})"))
+    out.print(escape(f"\n{card['trust']}"))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--rubric", "rubric_name", default="core", show_default=True, help="Id or file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a session.")
+@_command
+async def grade(file: Path, rubric_name: str, as_json: bool) -> None:
+    """Grade a transcript: JSON, JSON lines, or Customer: / Agent: lines ('-' reads stdin).
+
+    Example: warmline grade chat.txt --rubric nine-steps --json
+    """
+    settings = _settings()
+    library = read_library(settings.personas_dir, settings.rubrics_dir)
+    rubric = read_rubric(rubric_name, library)
+    if str(file) == "-":
+        transcripts = parse_transcripts(sys.stdin.read(), Path("stdin"))
+    else:
+        transcripts = read_transcripts(file)
+    backend = await _backend(settings)
+    failed = 0
+    try:
+        grader = Grader(backend, rubric, MemoryBook())
+        for transcript in transcripts:
+            try:
+                await _grade_one(grader, rubric, transcript, as_json)
+            except WarmlineError as error:
+                failed += 1
+                if as_json:
+                    record = {
+                        "id": transcript.id,
+                        "rubric": rubric.item.id,
+                        "status": "not_graded",
+                        "reason": str(error),
+                    }
+                    click.echo(json.dumps(record, ensure_ascii=False))
+                err.print(escape(f"{transcript.id}: {error}"))
+    finally:
+        await backend.aclose()
+    if failed:
+        raise WarmlineError(f"{failed} of {len(transcripts)} could not be graded.")
+
+
+async def _grade_one(
+    grader: Grader, rubric: Entry[Rubric], transcript: Transcript, as_json: bool
+) -> None:
+    async for step in grader.grade(transcript):
+        if isinstance(step, Grade):
+            if as_json:
+                record = {"status": "graded", **step.model_dump(mode="json")}
+                click.echo(json.dumps(record, ensure_ascii=False))
+            else:
+                _print_grade(step)
+        elif not as_json:
+            err.print(escape(f"Looking at: {step.name}"))
+
+
+def _print_grade(grade: Grade) -> None:
+    total = "not enough to judge" if grade.total is None else f"{grade.total} of 100"
+    passed = {True: "passed", False: "not passed", None: "no verdict"}[grade.passed]
+    out.print(escape(f"{grade.id}: {total}, {passed} (mark {grade.pass_mark}, {grade.rubric})"))
+    for step in grade.steps:
+        level = f"{step.level} of {step.highest}" if step.level is not None else step.status
+        out.print(escape(f"  {step.name}: {level}. {step.means or step.reason}"))
+        for quote in step.evidence:
+            out.print(escape(f"    turn {quote.turn}: “{quote.quote}”"))
+
+
+@main.command()
+@_command
+async def check() -> None:
+    """Check every persona and rubric, and say each problem with its file and line.
+
+    Example: warmline check
+    """
+    settings = _settings()
+    library = read_library(settings.personas_dir, settings.rubrics_dir)
+    for problem in library.problems:
+        out.print(escape(str(problem)))
+    out.print(f"{len(library.personas)} personas and {len(library.rubrics)} rubrics are usable.")
+    if library.problems:
+        raise WarmlineError(f"{len(library.problems)} problems. Mend them and check again.")
+
+
+@main.command()
+@_command
+async def doctor() -> None:
+    """Say which backend and model are in use, how fast they are here, and what is wrong.
+
+    Example: warmline doctor
+    """
+    settings = _settings()
+    library = read_library(settings.personas_dir, settings.rubrics_dir)
+    out.print(f"Personas: {len(library.personas)}, rubrics: {len(library.rubrics)}")
+    for problem in library.problems:
+        out.print(escape(f"  {problem}"))
+    store = await Store.open(settings.database)
+    sessions = await store.sessions(limit=1_000_000)
+    await store.close()
+    out.print(escape(f"Database: {settings.database} ({len(sessions)} sessions)"))
+    backend = await _backend(settings)
+    try:
+        out.print(escape(f"Backend: {backend.name}"))
+        out.print(escape(f"Model: {backend.model} (digest {backend.digest[:16]})"))
+        out.print(f"Context: {backend.context_length} tokens a conversation")
+        speed = await backend.measure_speed()
+        out.print(f"Reads {speed.reads:.0f} and writes {speed.writes:.0f} tokens a second here.")
+    finally:
+        await backend.aclose()
+
+
+@main.command()
+@click.option("--session", "session_id", help="One session's id; all sessions by default.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="The folder to fill."
+)
+@_command
+async def export(session_id: str | None, folder: Path | None) -> None:
+    """Write transcripts as Markdown and JSON under transcripts/.
+
+    Example: warmline export --to transcripts/june
+    """
+    from warmline.export import export_session
+
+    settings = _settings()
+    store = await Store.open(settings.database)
+    try:
+        reader = SessionReader(store)
+        ids = [session_id] if session_id else [s.id for s in await store.sessions(limit=1_000_000)]
+        target = folder or settings.transcripts_dir / "export"
+        for one in ids:
+            await export_session(reader, one, target)
+    finally:
+        await store.close()
+    out.print(escape(f"Wrote {len(ids)} sessions to {target}"))

@@ -1,0 +1,240 @@
+"""The actor: the chain that writes the customer's line, and the prompt it sends.
+
+The model continues a transcript as plain text. Small chat models asked to *be* a customer turn
+into the agent; asked to go on with a conversation in which the customer's label stands last, they
+stay the customer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from warmline.backends.base import Backend, Priority
+from warmline.customer.director import Direction
+from warmline.customer.guard import GuardContext, objection
+from warmline.persona import Persona
+
+#: Named in every grade and session, and changed with every change of the text below.
+ACTOR_PROMPT_VERSION = "actor-1"
+
+HEADER = """\
+Live chats between {name}, a customer, and customer service agents. {name} only ever speaks as the \
+customer: {name} tells, asks, complains or answers, and never helps, never apologises for the \
+company. In brackets stands how {name} feels.
+
+About {name}: {story}
+What {name} wants: {wants}
+How {name} writes: {voice}
+"""
+CHAT_HEADING = "\nA chat with {manner} agent:\n"
+MANNERS = {"cold": "a cold", "kind": "a kind"}
+LIVE_HEADING = "\nToday's chat:\n"
+
+#: How the customer's line is drawn; three tries, then the script.
+ATTEMPTS = 3
+MAX_TOKENS = 60
+MOST_SENTENCES = 3
+TEMPERATURE = 0.8
+
+#: A pasted novel is cut in the prompt (never in the store), so that it cannot push out the rest.
+LONGEST_IN_PROMPT = 1200
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message of the live chat, as the prompt shows it. ``bracket`` is the customer's mood."""
+
+    role: str
+    text: str
+    bracket: str = ""
+
+
+@dataclass
+class Spoken:
+    """What became of one line: its text, where it came from, and what the guard rejected."""
+
+    text: str = ""
+    source: str = "model"
+    rejected: list[str] = field(default_factory=list)
+
+
+def one_line(text: str) -> str:
+    """A message as one line of a transcript: no line breaks, no control marks of a model."""
+    flat = re.sub(r"\s+", " ", text).strip().replace("<|", "< |").replace("|>", "| >")
+    flat = "".join(c for c in flat if c.isprintable())
+    return flat if len(flat) <= LONGEST_IN_PROMPT else flat[:LONGEST_IN_PROMPT] + " …"
+
+
+def label(persona: Persona) -> str:
+    """The speaker's label of this customer: their first name in capitals."""
+    return persona.name.split()[0].upper()
+
+
+def opening_prompt(persona: Persona) -> str:
+    """The beginning of the prompt: the same bytes in every turn of every session of a persona."""
+    first = persona.name.split()[0]
+    parts = [
+        HEADER.format(
+            name=first, story=persona.story, wants=persona.wants, voice=persona.voice
+        ).replace("\n\n\n", "\n\n")
+    ]
+    for sample in persona.samples:
+        parts.append(CHAT_HEADING.format(manner=MANNERS[sample.agent]))
+        for turn in sample.turns:
+            if turn.agent is not None:
+                parts.append(f"AGENT: {turn.agent}\n")
+            else:
+                parts.append(f"{label(persona)} ({turn.mood}): {turn.customer}\n")
+    parts.append(LIVE_HEADING)
+    parts.append(f"{label(persona)} ({persona.start}): {persona.opening}\n")
+    return "".join(parts)
+
+
+def bracket(direction: Direction) -> str:
+    """What stands in brackets behind the customer's label."""
+    return f"{direction.mood}; {direction.note}" if direction.note else direction.mood
+
+
+def line_prompt(
+    persona: Persona, chat: Sequence[Said], direction: Direction, budget_chars: int
+) -> str:
+    """The whole prompt for one line: beginning, chat, and last the direction.
+
+    ``chat`` starts after the opening line. When it is longer than ``budget_chars`` characters,
+    the oldest messages after the opening are left out; the beginning never is.
+    """
+    lines = [
+        f"AGENT: {one_line(said.text)}\n"
+        if said.role == "agent"
+        else f"{label(persona)} ({said.bracket}): {one_line(said.text)}\n"
+        for said in chat
+    ]
+    while len(lines) > 3 and sum(map(len, lines)) > budget_chars:
+        # Two at a time, and from a fixed end, so that what stays keeps its place for a while.
+        lines = lines[2:]
+    begins = f" {direction.begins}" if direction.begins else ""
+    return (
+        f"{opening_prompt(persona)}{''.join(lines)}{label(persona)} ({bracket(direction)}):{begins}"
+    )
+
+
+def authored_line(persona: Persona, mood: str, said: Sequence[str]) -> str:
+    """A line from the script for this mood that was not said before.
+
+    When every line of the mood is used up, the moods beside it lend theirs; when all are, the one
+    said longest ago comes back.
+    """
+    rank = persona.rank(mood)
+    by_distance = sorted(range(len(persona.ladder)), key=lambda r: (abs(r - rank), r))
+    for other in by_distance[:3]:
+        for line in persona.ladder[other].lines:
+            if line not in said:
+                return line
+    own = persona.ladder[rank].lines
+    return min(own, key=lambda line: max(i for i, old in enumerate(said) if old == line))
+
+
+_SENTENCE = re.compile(r"(.+?[.!?…]+[\"'”’)]*)(?:\s+|$)", re.DOTALL)
+
+
+async def speak(
+    backend: Backend,
+    persona: Persona,
+    chat: Sequence[Said],
+    direction: Direction,
+    context: GuardContext,
+    spoken: Spoken,
+    *,
+    seed: int,
+) -> AsyncGenerator[str, None]:
+    """Write the customer's line, a sentence at a time, each one checked before it is yielded.
+
+    ``spoken`` is filled as the line grows, so that a line broken off half-way is not lost.
+
+    Raises:
+        BackendError: when the model fails before anything was said; afterwards the line just ends.
+    """
+    if direction.whole:
+        spoken.text, spoken.source = direction.whole, "script"
+        yield direction.whole
+        return
+    if direction.begins:
+        spoken.text, spoken.source = direction.begins, "script"
+        yield direction.begins
+    # Characters, at a cautious three to a token, less the beginning and the answer.
+    budget = 3 * (backend.context_length - MAX_TOKENS) - len(opening_prompt(persona)) - 400
+    prompt = line_prompt(persona, chat, direction, budget)
+    attempts = 1 if direction.begins else ATTEMPTS
+    for attempt in range(attempts):
+        async for sentence in _attempt(
+            backend, persona, prompt, context, spoken, seed=seed + attempt
+        ):
+            yield sentence
+        if spoken.text:
+            return
+    spoken.text, spoken.source = authored_line(persona, direction.mood, context.said), "script"
+    yield spoken.text
+
+
+async def _attempt(
+    backend: Backend,
+    persona: Persona,
+    prompt: str,
+    context: GuardContext,
+    spoken: Spoken,
+    *,
+    seed: int,
+) -> AsyncGenerator[str, None]:
+    """One draw from the model; yields the sentences that pass, stops at the first that does not."""
+    most = 1 if spoken.text else MOST_SENTENCES
+    shown = 0
+    pending = ""
+    stream = backend.continue_text(
+        prompt,
+        stop=["\n", "AGENT:", f"{label(persona)} ("],
+        max_tokens=MAX_TOKENS,
+        temperature=TEMPERATURE,
+        seed=seed,
+        priority=Priority.CUSTOMER,
+    )
+    ended = False
+    while not ended and shown < most:
+        try:
+            pending += await anext(stream)
+        except StopAsyncIteration:
+            ended = True
+        while shown < most and (sentence := _next_sentence(pending, ended)):
+            pending = pending[len(sentence) :]
+            words = sentence.strip()
+            line = f"{spoken.text} {words}".strip()
+            problem = (
+                objection(words, context) if shown or spoken.text else objection(line, context)
+            )
+            if problem == "too short" and (shown or len(words) < 2):
+                break
+            if problem:
+                spoken.rejected.append(f"{problem}: {words}")
+                ended = True
+                break
+            yield f" {words}" if spoken.text else words
+            spoken.text = line
+            if spoken.source == "script":
+                spoken.source = "script and model"
+            shown += 1
+    if hasattr(stream, "aclose"):
+        await stream.aclose()
+
+
+def _next_sentence(pending: str, ended: bool) -> str:
+    """The first whole sentence of what has come so far; empty while there is none.
+
+    A sentence counts as whole when something follows it, or when the model has stopped after it.
+    """
+    match = _SENTENCE.match(pending)
+    if match is None:
+        return ""
+    if match.end() < len(pending) or pending[-1].isspace() or ended:
+        return match.group(0)
+    return ""

@@ -1,0 +1,208 @@
+"""The director: code that moves the mood, releases facts, and calls scripted moments.
+
+A pure state machine. The mood belongs to this module and never to the model: one step better at
+most per reply, and only for words that this persona can be reached by.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from warmline.detectors import SEVERE, Exchange, detect
+from warmline.persona import Fact, Moment, Persona, mentions
+
+Ending = Literal["resolved", "walked_out", "longest"]
+
+#: Softening points for one step better on the ladder, by difficulty.
+POINTS_FOR_A_STEP = {1: 1, 2: 2, 3: 2, 4: 3, 5: 4}
+#: The most points one reply can earn, so that no single reply does it all.
+MOST_POINTS_A_REPLY = 3
+#: Replies in a row that reach nothing before the customer gets worse, by difficulty.
+PATIENCE = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
+#: No customer declares the matter resolved before this many replies.
+LEAST_REPLIES_TO_RESOLVE = 3
+
+#: Cues by which a customer knows that they were heard; they release ``when_heard`` facts.
+HEARD = frozenset(
+    {"acknowledges_feeling", "paraphrases", "withholds_judgement", "apologises_for_it"}
+)
+
+
+class CustomerState(BaseModel):
+    """Where the customer stands. Stored with every turn, so that a session can go on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mood: str
+    replies: int = 0
+    points: int = 0
+    unreached: int = 0
+    turns_at_worst: int = 0
+    cues_seen: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ()
+    ended: Ending | None = None
+
+
+class Direction(BaseModel):
+    """What the customer's next line must be like.
+
+    ``begins`` is the authored beginning of the line, from a fact or a moment; ``whole`` is an
+    authored line that is said as it stands, and nothing after it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    mood: str
+    note: str = ""
+    begins: str = ""
+    whole: str = ""
+
+
+def first_state(persona: Persona) -> CustomerState:
+    """The state after the opening line."""
+    return CustomerState(mood=persona.start)
+
+
+def direct(
+    persona: Persona, state: CustomerState, exchange: Exchange
+) -> tuple[CustomerState, Direction]:
+    """Take in one reply of the agent: the new state, and the direction for the customer's line."""
+    cues = set(detect(exchange))
+    moved = _move(persona, state, cues)
+    seen = (*state.cues_seen, *sorted(cues.difference(state.cues_seen)))
+    moved = moved.model_copy(update={"replies": state.replies + 1, "cues_seen": seen})
+
+    if ended := _ending(persona, moved, exchange, cues):
+        line = {
+            "resolved": persona.ending.resolved.line,
+            "walked_out": persona.ending.walks_out.line,
+            "longest": persona.ending.longest.line,
+        }[ended]
+        final = moved.model_copy(update={"ended": ended})
+        return final, Direction(mood=moved.mood, whole=line)
+
+    fact = _fact_to_tell(persona, moved, exchange, cues)
+    moment = _moment(persona, moved, cues)
+    asked = fact is not None and fact.reveal == "when_asked"
+    if moment is not None and not asked:
+        # A moment waits for nobody; the fact's turn comes later.
+        after = moved.model_copy(update={"moments": (*moved.moments, moment.id)})
+        return after, Direction(mood=moved.mood, begins=moment.says)
+    if fact is not None:
+        after = moved.model_copy(update={"released": (*moved.released, fact.id)})
+        return after, Direction(mood=moved.mood, begins=fact.says)
+    return moved, Direction(mood=moved.mood, note=_note(persona, state, moved, cues))
+
+
+def _move(persona: Persona, state: CustomerState, cues: set[str]) -> CustomerState:
+    soft = cues.intersection(persona.softens)
+    hard = cues.intersection(persona.hardens)
+    rank = persona.rank(state.mood)
+    points, unreached = state.points, state.unreached
+    if hard & SEVERE or (hard and len(hard) >= len(soft)):
+        rank, points, unreached = max(0, rank - 1), 0, 0
+    elif hard:
+        # Good words spoilt by a bad one: nothing moves, and nothing is saved up.
+        points, unreached = 0, 0
+    elif soft:
+        unreached = 0
+        points += min(len(soft), MOST_POINTS_A_REPLY)
+        if points >= POINTS_FOR_A_STEP[persona.difficulty]:
+            rank, points = min(len(persona.ladder) - 1, rank + 1), 0
+    else:
+        unreached += 1
+        if unreached >= PATIENCE[persona.difficulty]:
+            rank, points, unreached = max(0, rank - 1), 0, 0
+    at_worst = state.turns_at_worst + 1 if rank == 0 else 0
+    return state.model_copy(
+        update={
+            "mood": persona.moods[rank],
+            "points": points,
+            "unreached": unreached,
+            "turns_at_worst": at_worst,
+        }
+    )
+
+
+def _ending(
+    persona: Persona, state: CustomerState, exchange: Exchange, cues: set[str]
+) -> Ending | None:
+    if state.turns_at_worst >= persona.ending.walks_out.worst_turns:
+        return "walked_out"
+    resolved = persona.ending.resolved
+    asks_something = "question" in cues and not cues & {"closes_warmly", "asks_permission"}
+    if (
+        persona.rank(state.mood) >= persona.rank(resolved.mood)
+        and state.replies >= LEAST_REPLIES_TO_RESOLVE
+        and set(resolved.after) <= set(state.cues_seen)
+        and not asks_something
+    ):
+        return "resolved"
+    if state.replies >= persona.ending.longest.turns:
+        return "longest"
+    return None
+
+
+def _fact_to_tell(
+    persona: Persona, state: CustomerState, exchange: Exchange, cues: set[str]
+) -> Fact | None:
+    """The fact whose condition is met: one that was asked for, else one earned, else a free one."""
+    rank = persona.rank(state.mood)
+    open_facts = [
+        fact
+        for fact in persona.facts
+        if fact.id not in state.released
+        and fact.reveal != "never"
+        and (fact.from_mood is None or rank >= persona.rank(fact.from_mood))
+    ]
+    asks = bool(cues & {"question", "open_question"})
+    # Only the questions count: the same word in a statement is not asking.
+    asked = " ".join(re.findall(r"[^.!?\n]*(?:\?|$)", exchange.reply)) if asks else ""
+    if "open_question" in cues and "?" not in exchange.reply:
+        asked = exchange.reply
+    for fact in open_facts:
+        if fact.reveal == "when_asked" and any(mentions(asked, w) for w in fact.asked_about):
+            return fact
+    if cues & HEARD and not cues.intersection(persona.hardens):
+        for fact in open_facts:
+            if fact.reveal == "when_heard":
+                return fact
+    if state.replies % 2 == 1 or asks:
+        for fact in open_facts:
+            if fact.reveal == "freely":
+                return fact
+    return None
+
+
+def _moment(persona: Persona, state: CustomerState, cues: set[str]) -> Moment | None:
+    for moment in persona.moments:
+        if moment.id in state.moments:
+            continue
+        when = moment.when
+        if (
+            (when.turn is not None and state.replies >= when.turn)
+            or when.mood == state.mood
+            or (when.cue is not None and when.cue in cues)
+        ):
+            return moment
+    return None
+
+
+def _note(persona: Persona, before: CustomerState, after: CustomerState, cues: set[str]) -> str:
+    """A word for the actor on how to take the reply."""
+    if "orders_the_model" in cues:
+        return "puzzled by this odd message, comes back to the problem"
+    change = persona.rank(after.mood) - persona.rank(before.mood)
+    if change < 0:
+        return "stung by that reply"
+    if cues & {"question", "open_question"}:
+        return "answers, a little eased" if change > 0 else "answers the question"
+    if change > 0:
+        return "a little eased by that reply"
+    if cues.intersection(persona.softens):
+        return "notices the kindness but is not there yet"
+    return "not reached by that reply"

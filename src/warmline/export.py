@@ -1,0 +1,94 @@
+"""Transcripts as files: Markdown to read, JSON to work with (and for ``warmline grade``)."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from warmline.persona import Persona
+from warmline.report import report_card
+from warmline.sessions import SessionReader
+from warmline.store import StoredGrade, StoredSession, StoredTurn
+
+
+def file_stem(session: StoredSession) -> str:
+    """A file name that says when and with whom; made of safe characters only."""
+    safe = re.sub(r"[^a-z0-9-]+", "-", session.persona_id.lower()).strip("-")
+    at = re.sub(r"[^0-9T]", "", session.created_at)[:15]
+    return f"{at}-{safe}-{re.sub(r'[^a-zA-Z0-9]', '', session.id)[:8]}"
+
+
+def as_json(
+    session: StoredSession, turns: list[StoredTurn], persona: Persona, stored: StoredGrade | None
+) -> dict[str, Any]:
+    """A session as plain values; ``turns`` is what ``warmline grade`` reads."""
+    return {
+        "id": session.id,
+        "persona": {"id": session.persona_id, "hash": session.persona_hash},
+        "rubric": {"id": session.rubric_id, "hash": session.rubric_hash},
+        "customer_name": persona.name,
+        "status": session.status,
+        "created_at": session.created_at,
+        "finished_at": session.finished_at,
+        "turns": [
+            {
+                "role": turn.role,
+                "text": turn.text,
+                "at": turn.created_at,
+                **({"partial": True} if turn.partial else {}),
+            }
+            for turn in turns
+        ],
+        "grade": stored.grade if stored else None,
+        "coaching": stored.coaching if stored else None,
+    }
+
+
+def _quoted(text: str) -> str:
+    """A message as a Markdown quotation, so that nothing in it is read as Markdown structure."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
+    return "\n".join(f"> {line}" for line in escaped.splitlines())
+
+
+def as_markdown(
+    session: StoredSession, turns: list[StoredTurn], persona: Persona, card: dict[str, Any] | None
+) -> str:
+    """A session as a page to read: the conversation, then the report card."""
+    parts = [f"# {session.title}", f"{session.created_at} · {session.status}"]
+    reply = 0
+    for turn in turns:
+        if turn.role == "agent":
+            reply += 1
+        who = persona.name if turn.role == "customer" else f"Agent (reply {reply})"
+        cut = " (broken off)" if turn.partial else ""
+        parts.append(f"**{who}**{cut}\n\n{_quoted(turn.text)}")
+    if card is not None:
+        parts.append(f"## {card['heading']}\n\n{card['summary']}")
+        if card["total"] is not None:
+            parts.append(f"Total: {card['total']} of 100 (mark to reach: {card['pass_mark']})")
+        for step in card["steps"]:
+            level = f"{step['level']} of {step['highest']}" if step["level"] else step["status"]
+            quotes = "\n\n".join(_quoted(quote["quote"]) for quote in step["evidence"])
+            parts.append(
+                f"### {step['name']}: {level}\n\n{step['means'] or step['reason']}\n\n{quotes}"
+            )
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+async def export_session(reader: SessionReader, session_id: str, folder: Path) -> list[Path]:
+    """Write one session as Markdown and JSON; returns the two files."""
+    view = await reader.view(session_id)
+    persona = await reader.persona_of(view.session)
+    rubric = await reader.rubric_of(view.session)
+    stored = await reader.store.grade(session_id)
+    card = report_card(stored, view.turns, persona, rubric.item) if stored else None
+    stem = file_stem(view.session)
+    folder.mkdir(parents=True, exist_ok=True)
+    markdown = folder / f"{stem}.md"
+    markdown.write_text(as_markdown(view.session, view.turns, persona, card), encoding="utf-8")
+    data = folder / f"{stem}.json"
+    record = as_json(view.session, view.turns, persona, stored)
+    data.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [markdown, data]

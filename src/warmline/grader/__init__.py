@@ -1,0 +1,1 @@
+"""The grader: checks, evidence, levels, and the coaching that follows from them."""

@@ -1,0 +1,226 @@
+"""From checks to levels to a grade: computed by code, never by the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from warmline.detectors import detect, near_duplicates
+from warmline.grader.calibration import weigh
+from warmline.grader.checks import WHOLE_SESSION, Answer
+from warmline.grader.evidence import Quote, exchange_at
+from warmline.rubric import Check, Rubric, Step
+from warmline.transcript import Transcript
+
+StepStatus = Literal["graded", "not_applicable", "unclear"]
+
+#: A step whose every check lies between these is unclear: nothing speaks for or against it.
+UNCLEAR_BAND = (0.4, 0.6)
+#: With more than this share of the weight unclear, there is not enough to judge the session by.
+MOST_UNCLEAR = 0.5
+#: A step applies unless its question is answered "no" more surely than this.
+APPLIES_ABOVE = 0.3
+
+
+class StepGrade(BaseModel):
+    """One step's result. ``level`` is None unless the step is graded; ``reason`` says why not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    status: StepStatus
+    level: int | None = None
+    means: str = ""
+    lowest: int
+    highest: int
+    weight: float
+    checks: dict[str, float | None]
+    evidence: list[Quote] = []
+    reason: str = ""
+
+    def share(self, step: Step) -> float:
+        """How much of the step was reached, 0 to 1, whichever way its levels run."""
+        assert self.level is not None
+        part = (self.level - self.lowest) / (self.highest - self.lowest)
+        return part if step.direction == "higher_is_better" else 1 - part
+
+
+class Grade(BaseModel):
+    """All steps and the total. ``total`` is a percentage; None when there is not enough to judge."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    rubric: str
+    rubric_hash: str
+    persona_hash: str | None = None
+    total: float | None
+    passed: bool | None
+    failed_by: list[str] = []
+    pass_mark: int
+    steps: list[StepGrade]
+    prompt_version: str
+    backend: str
+    model: str
+    digest: str
+
+
+@dataclass
+class StepReading:
+    """What was found for one step: each check's strength in each turn, and the session's."""
+
+    step: Step
+    applies: float | None = None
+    strengths: dict[str, dict[int, float | None]] = field(default_factory=dict)
+
+    def turns(self) -> list[int]:
+        """The turns that the checks were asked about."""
+        return sorted({turn for by_turn in self.strengths.values() for turn in by_turn})
+
+    def support(self, turn: int) -> float | None:
+        """How strongly one turn shows the step: the mean of its checks that count for it."""
+        values = [
+            value
+            for check in self.step.checks
+            if check.counts == "for"
+            and (value := self.strengths.get(check.id, {}).get(turn)) is not None
+        ]
+        return fmean(values) if values else None
+
+    def best_turn(self) -> int | None:
+        """The turn that shows the step most; None when nothing is known."""
+        known = [(s, -t) for t in self.turns() if (s := self.support(t)) is not None]
+        return -max(known)[1] if known else None
+
+    def best(self, check: Check) -> float | None:
+        """A check's highest strength over the turns."""
+        known = [v for v in self.strengths.get(check.id, {}).values() if v is not None]
+        return max(known) if known else None
+
+    def fault(self) -> tuple[Check, int, float] | None:
+        """The strongest of the checks that count against the step, and the turn it stands in."""
+        faults = [
+            (value, check, turn)
+            for check in self.step.checks
+            if check.counts == "against"
+            for turn, value in self.strengths.get(check.id, {}).items()
+            if value is not None
+        ]
+        if not faults:
+            return None
+        value, check, turn = max(faults, key=lambda item: item[0])
+        return check, turn, value
+
+
+def read_step(step: Step, transcript: Transcript, answers: Iterable[Answer]) -> StepReading:
+    """Weigh the answers to one step's checks with what the detectors find.
+
+    A reply that says almost what an earlier one said earns nothing a second time.
+    """
+    reading = StepReading(step)
+    checks = {check.id: check for check in step.checks}
+    agent_turns = transcript.agent_turns()
+    repeated = {
+        agent_turns[i] for i in near_duplicates([transcript.turns[t].text for t in agent_turns])
+    }
+    for answer in answers:
+        check = checks.get(answer.check)
+        if answer.step != step.id or check is None:
+            continue
+        looked_at = agent_turns if answer.turn == WHOLE_SESSION else [answer.turn]
+        found = None
+        if check.signals:
+            found = sum(
+                len(detect(exchange_at(transcript, turn), check.signals)) for turn in looked_at
+            )
+        strength = weigh(answer.probability, answer.neutral, found)
+        if answer.turn in repeated and check.counts == "for":
+            strength = min(strength, 0.0) if strength is not None else None
+        reading.strengths.setdefault(check.id, {})[answer.turn] = strength
+    return reading
+
+
+def step_value(reading: StepReading) -> float | None:
+    """How far the step was reached, 0 to 1: its best turn, less the worst fault of any turn."""
+    best = reading.best_turn()
+    support = reading.support(best) if best is not None else None
+    if support is None:
+        return None
+    fault = reading.fault()
+    return support * (1 - fault[2]) if fault and fault[2] > UNCLEAR_BAND[1] else support
+
+
+def grade_step(reading: StepReading, evidence: Sequence[Quote]) -> StepGrade:
+    """One step's level, or why it has none."""
+    step = reading.step
+    strengths = {check.id: _rounded(reading.best(check)) for check in step.checks}
+
+    def result(status: StepStatus, level: int | None = None, reason: str = "") -> StepGrade:
+        return StepGrade(
+            id=step.id,
+            name=step.name,
+            status=status,
+            level=level,
+            means=step.meaning(level) if level is not None else "",
+            lowest=step.lowest,
+            highest=step.highest,
+            weight=step.weight,
+            checks=strengths,
+            evidence=list(evidence) if status == "graded" else [],
+            reason=reason,
+        )
+
+    if reading.applies is not None and reading.applies < APPLIES_ABOVE:
+        return result("not_applicable", reason="This conversation did not call for it.")
+    value = step_value(reading)
+    if value is None:
+        return result("unclear", reason="The model gave no clear answer.")
+    known = [v for v in strengths.values() if v is not None]
+    if all(UNCLEAR_BAND[0] <= v <= UNCLEAR_BAND[1] for v in known):
+        return result("unclear", reason="The signs point neither way.")
+    level = step.lowest + round(value * (step.highest - step.lowest))
+    if level > step.lowest and not evidence:
+        return result("unclear", reason="No words of yours could be found that show it.")
+    return result("graded", level)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def total(
+    rubric: Rubric, steps: Sequence[StepGrade]
+) -> tuple[float | None, bool | None, list[str]]:
+    """The weighted total in percent, whether it passes, and the steps that fail it outright.
+
+    Steps that are unclear or not applicable are left out; with too much of the weight unclear
+    there is no total.
+    """
+    graded = [step for step in steps if step.status == "graded"]
+    unclear = sum(step.weight for step in steps if step.status == "unclear")
+    weight = sum(step.weight for step in graded)
+    if not graded or unclear > MOST_UNCLEAR * (unclear + weight):
+        return None, None, []
+    reached = sum(step.weight * step.share(rubric.step(step.id)) for step in graded)
+    percent = round(100 * reached / weight, 1)
+    failed_by = [
+        step.id
+        for step in graded
+        if (limit := rubric.step(step.id).auto_fail_below) is not None
+        and step.level is not None
+        and step.level < limit
+    ]
+    return percent, percent >= rubric.pass_mark and not failed_by, failed_by
+
+
+def by_step(answers: Iterable[Answer]) -> Mapping[str, list[Answer]]:
+    """The answers sorted by step."""
+    sorted_answers: dict[str, list[Answer]] = {}
+    for answer in answers:
+        sorted_answers.setdefault(answer.step, []).append(answer)
+    return sorted_answers

@@ -1,0 +1,272 @@
+"""A persona: the scripted customer, one YAML file in ``personas/``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field, StringConstraints, model_validator
+
+from warmline.detectors import CUES
+from warmline.yamlfile import RuleBroken, RulesBroken, StrictModel
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=600)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Reveal = Literal["freely", "when_asked", "when_heard", "never"]
+
+#: Each mood needs this many authored lines, so that the script can carry a whole conversation.
+LEAST_LINES = 3
+
+
+class Brief(StrictModel):
+    """What the trainee sees before and during the conversation."""
+
+    situation: Text
+    record: list[Line] = Field(min_length=1)
+    may: list[Line] = Field(min_length=1)
+    may_not: list[Line] = Field(min_length=1)
+
+
+class Fact(StrictModel):
+    """Something the customer knows, and what it takes to be told it.
+
+    ``asked_about`` holds words of which one must stand in the agent's reply for the fact to be
+    asked for; ``giveaways`` holds words that only somebody who knows the fact would say.
+    """
+
+    id: Slug
+    says: Line
+    reveal: Reveal
+    asked_about: list[Line] = []
+    giveaways: list[Line] = []
+    from_mood: Slug | None = None
+
+
+class Mood(StrictModel):
+    """One rung of the ladder, with lines the customer can always fall back on."""
+
+    mood: Slug
+    means: Line
+    lines: list[Line] = Field(min_length=LEAST_LINES)
+
+
+class When(StrictModel):
+    """What calls a scripted moment: exactly one of a turn, a mood or a cue."""
+
+    turn: int | None = Field(default=None, ge=1, le=60)
+    mood: Slug | None = None
+    cue: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> When:
+        if sum(value is not None for value in (self.turn, self.mood, self.cue)) != 1:
+            raise ValueError("give exactly one of turn, mood or cue")
+        if self.cue is not None and self.cue not in CUES:
+            raise RuleBroken(("cue",), _unknown_cue(self.cue))
+        return self
+
+
+class Moment(StrictModel):
+    """Something the customer is scripted to say, once, when its condition is met."""
+
+    id: Slug
+    when: When
+    says: Line
+
+
+class Resolved(StrictModel):
+    """The customer ends the conversation content: from this mood on, once these cues were seen."""
+
+    mood: Slug
+    after: list[str] = Field(min_length=1)
+    line: Line
+
+
+class WalksOut(StrictModel):
+    """The customer leaves after this many replies in a row at the worst mood."""
+
+    worst_turns: int = Field(ge=1, le=10)
+    line: Line
+
+
+class Longest(StrictModel):
+    """The customer has to go after this many of the agent's replies."""
+
+    turns: int = Field(ge=4, le=60)
+    line: Line
+
+
+class Ending(StrictModel):
+    """How the conversation can end from the customer's side."""
+
+    resolved: Resolved
+    walks_out: WalksOut
+    longest: Longest
+
+
+class SampleTurn(StrictModel):
+    """One message of a sample dialogue: an agent's, or the customer's with its mood."""
+
+    agent: Line | None = None
+    customer: Line | None = None
+    mood: Slug | None = None
+
+    @model_validator(mode="after")
+    def _one_speaker(self) -> SampleTurn:
+        if (self.agent is None) == (self.customer is None):
+            raise ValueError("give either agent or customer")
+        if (self.customer is None) != (self.mood is None):
+            raise ValueError("a customer's message needs its mood, an agent's has none")
+        return self
+
+
+class Sample(StrictModel):
+    """A short dialogue that shows the model how this customer talks."""
+
+    agent: Literal["cold", "kind"]
+    turns: list[SampleTurn] = Field(min_length=2, max_length=12)
+
+
+class Persona(StrictModel):
+    """The scripted customer."""
+
+    id: Slug
+    name: Line
+    title: Line
+    sector: Line
+    difficulty: int = Field(ge=1, le=5)
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
+    brief: Brief
+    opening: Line
+    voice: Text
+    story: Text
+    wants: Text
+    facts: list[Fact]
+    ladder: list[Mood] = Field(min_length=3, max_length=7)
+    start: Slug
+    softens: list[str] = Field(min_length=1)
+    hardens: list[str] = Field(min_length=1)
+    moments: list[Moment] = []
+    ending: Ending
+    samples: list[Sample] = Field(min_length=2, max_length=2)
+    rubric: Slug = "core"
+    asks_for_no: bool = False
+
+    @property
+    def moods(self) -> list[str]:
+        """The ids of the moods, worst first."""
+        return [rung.mood for rung in self.ladder]
+
+    def rank(self, mood: str) -> int:
+        """Where a mood stands on the ladder: 0 is the worst."""
+        return self.moods.index(mood)
+
+    @model_validator(mode="after")
+    def _rules(self) -> Persona:
+        broken: list[RuleBroken] = []
+        moods = self.moods
+
+        def mood_exists(path: tuple[str | int, ...], mood: str | None) -> bool:
+            if mood is None or mood in moods:
+                return True
+            known = ", ".join(moods)
+            broken.append(
+                RuleBroken(
+                    path, f"the ladder has no mood {mood!r}; it has {known}; add it or rename"
+                )
+            )
+            return False
+
+        for path, ids in (
+            ("ladder", moods),
+            ("facts", [fact.id for fact in self.facts]),
+            ("moments", [moment.id for moment in self.moments]),
+        ):
+            for index, one in enumerate(ids):
+                if one in ids[:index]:
+                    broken.append(RuleBroken((path, index), f"{one!r} stands twice; rename one"))
+        if mood_exists(("start",), self.start) and self.start == moods[-1]:
+            broken.append(
+                RuleBroken(("start",), "starts at the best mood; there is nothing to practise")
+            )
+        for field, cues in (("softens", self.softens), ("hardens", self.hardens)):
+            for index, cue in enumerate(cues):
+                if cue not in CUES:
+                    broken.append(RuleBroken((field, index), _unknown_cue(cue)))
+        for index, cue in enumerate(self.softens):
+            if cue in self.hardens:
+                broken.append(
+                    RuleBroken(("softens", index), f"{cue!r} both softens and hardens; keep one")
+                )
+        broken.extend(self._fact_rules(mood_exists))
+        for index, moment in enumerate(self.moments):
+            mood_exists(("moments", index, "when", "mood"), moment.when.mood)
+        mood_exists(("ending", "resolved", "mood"), self.ending.resolved.mood)
+        for index, cue in enumerate(self.ending.resolved.after):
+            if cue not in CUES:
+                broken.append(RuleBroken(("ending", "resolved", "after", index), _unknown_cue(cue)))
+        for index, sample in enumerate(self.samples):
+            for number, turn in enumerate(sample.turns):
+                mood_exists(("samples", index, "turns", number, "mood"), turn.mood)
+        if {sample.agent for sample in self.samples} != {"cold", "kind"}:
+            broken.append(RuleBroken(("samples",), "give one sample with a cold agent, one kind"))
+        if broken:
+            raise RulesBroken(broken)
+        return self
+
+    def _fact_rules(self, mood_exists: _MoodExists) -> list[RuleBroken]:
+        """A fact that no cue can release, and a hidden fact that the open text gives away."""
+        broken = []
+        open_text = {
+            "opening": self.opening,
+            "story": self.story,
+            "wants": self.wants,
+            "voice": self.voice,
+            "brief": " ".join(
+                [self.brief.situation, *self.brief.record, *self.brief.may, *self.brief.may_not]
+            ),
+        }
+        for index, fact in enumerate(self.facts):
+            mood_exists(("facts", index, "from_mood"), fact.from_mood)
+            if fact.reveal == "when_asked" and not fact.asked_about:
+                broken.append(
+                    RuleBroken(
+                        ("facts", index, "asked_about"),
+                        "no question can release this fact; list words that ask for it",
+                    )
+                )
+            if fact.reveal == "freely":
+                continue
+            if not fact.giveaways:
+                broken.append(
+                    RuleBroken(
+                        ("facts", index, "giveaways"),
+                        "a hidden fact needs the words that would give it away",
+                    )
+                )
+            for field, text in open_text.items():
+                for word in fact.giveaways:
+                    if mentions(text, word):
+                        broken.append(
+                            RuleBroken(
+                                (field,),
+                                f"{word!r} gives away the hidden fact {fact.id!r}; reword it",
+                            )
+                        )
+        return broken
+
+
+class _MoodExists(Protocol):
+    """The signature of the check that a mood is on the ladder."""
+
+    def __call__(self, path: tuple[str | int, ...], mood: str | None) -> bool: ...
+
+
+def mentions(text: str, word: str) -> bool:
+    """Whether a word or phrase stands in the text, at word boundaries, in any case."""
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def _unknown_cue(cue: str) -> str:
+    return f"no cue {cue!r}; the cues are {', '.join(sorted(CUES))}"

@@ -1,0 +1,326 @@
+"""One practice session, turn by turn: what the page, the terminal and the simulator drive.
+
+Everything typed is in the store before it is answered. Whatever breaks off can be taken up
+again from there: an unanswered reply is answered, an ungraded session is graded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+
+from warmline.backends.base import Backend, Priority
+from warmline.customer import actor
+from warmline.customer.director import CustomerState, Direction, direct, first_state
+from warmline.customer.guard import GuardContext
+from warmline.detectors import Exchange
+from warmline.errors import BackendError, NotGraded, SessionOver, WarmlineError
+from warmline.grader import checks, coaching
+from warmline.grader.grading import Grader, Key, Looking
+from warmline.library import Entry, ItemT, Library
+from warmline.persona import Persona
+from warmline.rubric import Rubric
+from warmline.sessions import SessionReader, View
+from warmline.store import Store, StoredGrade, StoredSession, StoredTurn
+from warmline.transcript import LONGEST_MESSAGE
+
+log = logging.getLogger(__name__)
+
+
+class StoreBook:
+    """The grader's answers, kept in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def known(self, subject: str, rubric_hash: str, digest: str) -> dict[Key, float | None]:
+        """The answers kept for a subject, for this rubric, model and prompt version."""
+        return await self._store.answers(subject, rubric_hash, digest, checks.CHECK_PROMPT_VERSION)
+
+    async def keep(
+        self, subject: str, rubric_hash: str, digest: str, key: Key, probability: float | None
+    ) -> None:
+        """Keep one answer."""
+        await self._store.keep_answer(
+            subject, rubric_hash, digest, checks.CHECK_PROMPT_VERSION, key, probability
+        )
+
+
+class Practice(SessionReader):
+    """Runs sessions with one store, one library and one backend."""
+
+    def __init__(self, store: Store, library: Library, backend: Backend) -> None:
+        super().__init__(store)
+        self.library = library
+        self.backend = backend
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._background: dict[str, asyncio.Task[None]] = {}
+
+    async def close(self) -> None:
+        """Stop the background work. What it has not asked yet is asked at Finish."""
+        tasks = list(self._background.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._background.clear()
+
+    # Beginning
+
+    async def begin(
+        self, session_id: str, user_id: str, persona_id: str, rubric_id: str | None = None
+    ) -> View:
+        """Start a session; its first turn is the persona's opening line.
+
+        Raises:
+            NotFound: if there is no such persona or rubric.
+        """
+        persona = self.library.persona(persona_id)
+        rubric = self.library.rubric(rubric_id or persona.item.rubric)
+        await self.store.start_session(
+            session_id,
+            user_id,
+            persona,
+            rubric,
+            first_state(persona.item).model_dump_json(),
+            seed=zlib.crc32(session_id.encode()),
+        )
+        return await self.view(session_id)
+
+    def warm_up(self, persona_id: str) -> None:
+        """Let the engine read what every session of this persona begins with, in the background.
+
+        Also asks the rubric's questions about the neutral reply, once for all sessions.
+        """
+        persona = self.library.persona(persona_id).item
+        rubric = self.library.rubric(persona.rubric)
+
+        async def work() -> None:
+            prompt = actor.opening_prompt(persona)
+            pieces = self.backend.continue_text(
+                prompt, stop=["\n"], max_tokens=1, temperature=0.0, seed=1,
+                priority=Priority.FINISH,
+            )  # fmt: skip
+            async for _ in pieces:
+                pass
+            await Grader(self.backend, rubric, StoreBook(self.store)).prepare()
+
+        self._in_background(f"warm-up {persona_id}", work())
+
+    # Talking
+
+    async def say(self, session_id: str, text: str, *, turn_id: str | None = None) -> None:
+        """Keep the agent's message. Answer it with ``answer``.
+
+        Raises:
+            SessionOver: if the conversation has ended.
+            WarmlineError: if the message is empty or too long.
+        """
+        if not text.strip():
+            raise WarmlineError("That message is empty. Write something first.")
+        if len(text) > LONGEST_MESSAGE:
+            raise WarmlineError(
+                f"That message has {len(text)} characters; at most {LONGEST_MESSAGE} can be sent. "
+                "Shorten it and send it again."
+            )
+        async with self._lock(session_id):
+            view = await self.view(session_id)
+            if any(turn.id == turn_id for turn in view.turns):
+                return
+            if view.session.status != "talking":
+                raise SessionOver("This conversation has ended. Press Finish for your feedback.")
+            await self.store.add_turn(session_id, "agent", text, turn_id=turn_id)
+
+    async def answer(
+        self, session_id: str, *, line_id: str | None = None
+    ) -> AsyncGenerator[str, None]:
+        """The customer's answer to what is unanswered, a sentence at a time, then kept.
+
+        When this is broken off, what was shown is kept and marked as partial; when nothing was
+        shown, the message stays unanswered and can be answered later.
+
+        Raises:
+            BackendError: when the model fails. Nothing is lost.
+        """
+        async with self._lock(session_id):
+            view = await self.view(session_id)
+            if not view.waits_for_customer:
+                return
+            persona = await self.persona_of(view.session)
+            state, direction = direct(persona, view.state, _exchange(view, persona))
+            spoken = actor.Spoken()
+            whole = False
+            try:
+                async with aclosing(self._speak(view, persona, state, direction, spoken)) as line:
+                    async for sentence in line:
+                        yield sentence
+                whole = True
+            finally:
+                if spoken.text:
+                    # Shielded, so that a stop in mid-line still finds its way to the disk.
+                    await asyncio.shield(
+                        self._keep_line(
+                            session_id, line_id, spoken, state, direction, partial=not whole
+                        )
+                    )
+        self._read_in_background(session_id)
+
+    def _speak(
+        self,
+        view: View,
+        persona: Persona,
+        state: CustomerState,
+        direction: Direction,
+        spoken: actor.Spoken,
+    ) -> AsyncGenerator[str, None]:
+        chat = [actor.Said(turn.role, turn.text, turn.bracket or "") for turn in view.turns[1:]]
+        samples = [turn for sample in persona.samples for turn in sample.turns]
+        context = GuardContext(
+            persona=persona,
+            mood=state.mood,
+            released=state.released,
+            said=tuple(turn.text for turn in view.turns if turn.role == "customer"),
+            heard=tuple(turn.text for turn in view.turns if turn.role == "agent"),
+            samples=tuple(turn.customer for turn in samples if turn.customer),
+        )
+        seed = (view.session.seed + 101 * len(view.turns)) % 2**31
+        return actor.speak(self.backend, persona, chat, direction, context, spoken, seed=seed)
+
+    async def _keep_line(
+        self,
+        session_id: str,
+        line_id: str | None,
+        spoken: actor.Spoken,
+        state: CustomerState,
+        direction: Direction,
+        *,
+        partial: bool,
+    ) -> None:
+        await self.store.add_turn(
+            session_id,
+            "customer",
+            spoken.text,
+            turn_id=line_id,
+            bracket=actor.bracket(direction),
+            state=state.model_dump_json(),
+            source=spoken.source,
+            rejected=spoken.rejected,
+            partial=partial,
+        )
+        if state.ended:
+            await self.store.set_status(session_id, "over")
+
+    async def forget(self, session_id: str) -> None:
+        """Delete a session with everything that belongs to it."""
+        await self._stop_background(session_id)
+        async with self._lock(session_id):
+            await self.store.delete_session(session_id)
+
+    # Grading
+
+    async def finish(self, session_id: str) -> AsyncGenerator[Looking | StoredGrade, None]:
+        """End the conversation and grade it: each step being looked at, and last the grade.
+
+        A session that has its grade gets the same one again.
+
+        Raises:
+            NotGraded: with the reason. The session is kept and can be graded again.
+        """
+        await self._stop_background(session_id)
+        async with self._lock(session_id):
+            view = await self.view(session_id)
+            if view.session.status == "graded":
+                stored = await self.store.grade(session_id)
+                assert stored is not None
+                yield stored
+                return
+            try:
+                async with aclosing(self._grade(view)) as steps:
+                    async for step in steps:
+                        yield step
+            except NotGraded:
+                if view.replies:
+                    await self.store.set_status(session_id, "not_graded")
+                raise
+
+    async def _grade(self, view: View) -> AsyncGenerator[Looking | StoredGrade, None]:
+        session = view.session
+        persona = await self.persona_of(session)
+        rubric = await self.rubric_of(session)
+        transcript = await self.store.transcript(session.id, persona.name)
+        grader = Grader(self.backend, rubric, StoreBook(self.store))
+        async for step in grader.grade(transcript):
+            if isinstance(step, Looking):
+                yield step
+                continue
+            yield Looking(len(rubric.item.steps), len(rubric.item.steps), "Your coaching")
+            coached = await coaching.coach(
+                self.backend,
+                step,
+                rubric.item,
+                await grader.readings(transcript),
+                transcript,
+                persona,
+                seed=session.seed % 2**31,
+            )
+            grade = step.model_copy(update={"persona_hash": session.persona_hash})
+            await self.store.add_grade(
+                session.id, grade.model_dump(mode="json"), coached.model_dump(mode="json")
+            )
+            stored = await self.store.grade(session.id)
+            assert stored is not None
+            yield stored
+
+    def _read_in_background(self, session_id: str) -> None:
+        """Let the grader read the replies so far while the trainee reads and types."""
+
+        async def work() -> None:
+            view = await self.view(session_id)
+            persona = await self.persona_of(view.session)
+            transcript = await self.store.transcript(session_id, persona.name)
+            grader = Grader(self.backend, await self.rubric_of(view.session), StoreBook(self.store))
+            for turn in transcript.agent_turns():
+                await grader.read_turn(transcript, turn)
+            await grader.prepare()
+
+        if (running := self._background.get(session_id)) and not running.done():
+            running.cancel()
+        self._in_background(session_id, work())
+
+    def _in_background(self, name: str, work: Coroutine[None, None, None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except BackendError as error:
+                # It is asked again at Finish, where the trainee is told if it fails again.
+                log.warning("background work stopped: %s", error)
+
+        task = asyncio.create_task(run(), name=name)
+        self._background[name] = task
+        task.add_done_callback(lambda done: self._forget(name, done))
+
+    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._background.get(name) is task:
+            del self._background[name]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("background work failed: %s", type(error).__name__)
+
+    async def _stop_background(self, session_id: str) -> None:
+        if task := self._background.get(session_id):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _lock(self, session_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(session_id, asyncio.Lock())
+
+
+def _exchange(view: View, persona: Persona) -> Exchange:
+    """The agent's unanswered words, and what the customer had said before."""
+    last = max((t.number for t in view.turns if t.role == "customer"), default=-1)
+    return Exchange(
+        reply="\n".join(t.text for t in view.turns if t.number > last),
+        heard=tuple(t.text for t in view.turns if t.role == "customer"),
+        customer_name=persona.name,
+    )

@@ -1,0 +1,137 @@
+"""The report card: a grade and its coaching in the words and order in which a person reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from warmline.grader.coaching import Coaching
+from warmline.grader.evidence import Quote
+from warmline.grader.scoring import Grade, StepGrade
+from warmline.persona import Persona
+from warmline.rubric import Rubric
+from warmline.store import StoredGrade, StoredTurn
+
+DIFFICULTY_WORDS = {1: "gentle", 2: "fairly gentle", 3: "demanding", 4: "hard", 5: "very hard"}
+
+#: What a report card says about itself. Measured figures belong in the README, beside the command
+#: that gives them.
+TRUST = (
+    "Graded by {model}, on this machine. It is a small model: the quotes are yours word for word, "
+    "the levels are a first opinion, and a coach's word goes before it."
+)
+
+
+def report_card(
+    stored: StoredGrade, turns: list[StoredTurn], persona: Persona, rubric: Rubric
+) -> dict[str, Any]:
+    """The report card as plain values, ready to be shown.
+
+    A trainee sees names, levels and their meaning, their own words, and the coaching: no check,
+    no probability, nothing that the persona hides.
+    """
+    grade = Grade.model_validate(stored.grade)
+    coaching = Coaching.model_validate(stored.coaching)
+    heading, summary = _opening(grade, persona)
+    return {
+        "session_id": stored.session_id,
+        "heading": heading,
+        "summary": summary,
+        "total": None if grade.total is None else round(grade.total),
+        "passed": grade.passed,
+        "pass_mark": grade.pass_mark,
+        "failed_by": [_failed_line(step, rubric) for step in grade.steps if step.id in grade.failed_by],
+        "steps": [_step(step, turns) for step in grade.steps],
+        "coaching": {
+            "strengths": [
+                {
+                    "step": one.step,
+                    "name": one.name,
+                    "means": one.means,
+                    "quote": _quote(one.quote, turns),
+                }
+                for one in coaching.strengths
+            ],
+            "next_step": _next_step(coaching, turns, persona),
+            "rewrite": coaching.rewrite
+            and {
+                "quote": _quote(
+                    Quote(turn=coaching.rewrite.turn, quote=coaching.rewrite.original), turns
+                ),
+                "rewritten": coaching.rewrite.rewritten,
+                "reason": coaching.rewrite.reason,
+            },
+        },
+        "trust": TRUST.format(model=grade.model),
+    }
+
+
+def _opening(grade: Grade, persona: Persona) -> tuple[str, str]:
+    first = persona.name.split()[0]
+    if grade.total is None:
+        return (
+            "Not enough to judge by",
+            "Too many steps were unclear for a fair total. What could be read stands below; a "
+            "longer conversation says more.",
+        )
+    if grade.passed:
+        return "You got there", f"{first} had somebody to talk to. Here is what made it so."
+    if grade.failed_by:
+        return (
+            "Let's look at this one together",
+            f"Some of it was hard for {first} to hear. It can be said another way; see below.",
+        )
+    return (
+        "A start to build on",
+        f"There is more that {first} needed. Below is what you already have, and one thing to "
+        "try next.",
+    )
+
+
+def _failed_line(step: StepGrade, rubric: Rubric) -> str:
+    limit = rubric.step(step.id).auto_fail_below
+    return f"“{step.name}” has to reach {limit}, whatever the total; it stands at {step.level}."
+
+
+def _step(step: StepGrade, turns: list[StoredTurn]) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "name": step.name,
+        "status": step.status,
+        "level": step.level,
+        "lowest": step.lowest,
+        "highest": step.highest,
+        "means": step.means,
+        "reason": step.reason,
+        "evidence": [_quote(quote, turns) for quote in step.evidence],
+    }
+
+
+def _reply_number(turn: int, turns: list[StoredTurn]) -> int:
+    """Which of the agent's replies a turn is, from 1."""
+    return sum(one.role == "agent" for one in turns if one.number <= turn)
+
+
+def _quote(quote: Quote, turns: list[StoredTurn]) -> dict[str, Any]:
+    return {
+        "quote": quote.quote,
+        "turn": quote.turn,
+        "turn_id": turns[quote.turn].id,
+        "reply": _reply_number(quote.turn, turns),
+    }
+
+
+def _next_step(
+    coaching: Coaching, turns: list[StoredTurn], persona: Persona
+) -> dict[str, Any] | None:
+    following = coaching.next_step
+    if following is None:
+        return None
+    first = persona.name.split()[0]
+    reply = _reply_number(following.turn, turns)
+    moment = f"Try it where {first} wrote “{following.customer_said}” (before your reply {reply})."
+    return {
+        "step": following.step,
+        "name": following.name,
+        "why": following.why,
+        "moment": moment if following.customer_said else "",
+    }

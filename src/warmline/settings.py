@@ -1,0 +1,72 @@
+"""Settings: defaults, then ``warmline.toml`` in the working folder, then ``WARMLINE_…`` variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+#: The checkout this package runs from: where personas/, rubrics/ and app.py lie.
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with the defaults of a fresh clone."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WARMLINE_", toml_file="warmline.toml", extra="forbid", frozen=True
+    )
+
+    backend: Literal["auto", "ollama", "embedded"] = Field(
+        "auto",
+        description="`ollama`, `embedded`, or `auto`: Ollama if it runs and has the model, "
+        "else embedded.",
+    )
+    ollama_model: str = Field("qwen2.5:7b", description="The name of the model in Ollama.")
+    ollama_host: str = Field("http://127.0.0.1:11434", description="Where Ollama listens.")
+    embedded_model: str = Field(
+        "builtin",
+        description="`builtin`, the path of a GGUF file, or `owner/repository:file.gguf` on a hub.",
+    )
+    context_length: int = Field(
+        8192, ge=2048, le=131072, description="Tokens the model may hold per conversation."
+    )
+    request_timeout_s: float = Field(
+        180.0, gt=0, description="Longest wait for the model, in seconds."
+    )
+    host: str = Field("127.0.0.1", description="The address the server binds.")
+    port: int = Field(8000, ge=1, le=65535, description="The port the server binds.")
+    personas_dir: Path = Field(PROJECT / "personas", description="The folder of personas.")
+    rubrics_dir: Path = Field(PROJECT / "rubrics", description="The folder of rubrics.")
+    transcripts_dir: Path = Field(
+        PROJECT / "transcripts", description="The folder of the database and of exports."
+    )
+    cache_dir: Path = Field(
+        Path(platformdirs.user_cache_dir("warmline", appauthor=False)),
+        description="Where the embedded model's weights are kept.",
+    )
+
+    @property
+    def database(self) -> Path:
+        """The one SQLite file."""
+        return self.transcripts_dir / "warmline.db"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the settings file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

@@ -1,0 +1,1 @@
+"""The pages: the chat, and what lies beside it."""

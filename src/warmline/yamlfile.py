@@ -1,0 +1,167 @@
+"""Reading a YAML file that a person wrote into a strict model, with a line for every problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from warmline.errors import FileProblems, Problem
+
+#: A file larger than this is refused unread: no persona or rubric comes near it.
+LARGEST_FILE_BYTES = 512 * 1024
+
+FieldPath = tuple[str | int, ...]
+
+
+class StrictModel(BaseModel):
+    """The base of everything read from a person's file: unknown fields and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+ModelT = TypeVar("ModelT", bound=StrictModel)
+
+
+class RuleBroken(ValueError):
+    """A rule between fields that does not hold. Raise it in a validator to point at a field."""
+
+    def __init__(self, path: FieldPath, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class RulesBroken(ValueError):
+    """Several broken rules at once, so that an author sees all of them."""
+
+    def __init__(self, rules: Sequence[RuleBroken]) -> None:
+        super().__init__("; ".join(str(rule) for rule in rules))
+        self.rules = tuple(rules)
+
+
+def _plain(node: Any, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
+    """Turn ruamel's annotated tree into plain values, noting the line (from 1) of every path."""
+    if isinstance(node, CommentedMap):
+        plain: dict[Any, Any] = {}
+        for key, value in node.items():
+            here = (*path, key)
+            lines[here] = node.lc.key(key)[0] + 1
+            plain[key] = _plain(value, here, lines)
+        return plain
+    if isinstance(node, CommentedSeq):
+        items = []
+        for index, value in enumerate(node):
+            here = (*path, index)
+            lines[here] = node.lc.item(index)[0] + 1
+            items.append(_plain(value, here, lines))
+        return items
+    if isinstance(node, str):
+        return str(node)
+    if isinstance(node, bool):
+        return bool(node)
+    if isinstance(node, int):
+        return int(node)
+    if isinstance(node, float):
+        return float(node)
+    return node
+
+
+def _line_of(path: FieldPath, lines: Mapping[FieldPath, int]) -> int:
+    """The line of a path, or of its nearest parent that stands in the file."""
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path[:-1]
+    return 1
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    """Pydantic's message for one error, in words for an author."""
+    kind = error["type"]
+    given = error.get("input")
+    if kind == "missing":
+        return "this field is missing; add it"
+    if kind == "extra_forbidden":
+        return "no such field; check the spelling or remove it"
+    if kind == "literal_error":
+        return f"{given!r} is not one of {error['ctx']['expected']}"
+    if kind.endswith("_type"):
+        wanted = kind.removesuffix("_type").replace("_", " ")
+        return f"expected {wanted}, found {given!r}"
+    message: str = error["msg"]
+    return message[:1].lower() + message[1:]
+
+
+def _dotted(path: FieldPath) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
+    """Parse YAML text into ``model``.
+
+    Raises:
+        FileProblems: with the file, line and field of every problem.
+    """
+    try:
+        tree = YAML(typ="rt", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = (error.problem or "cannot be read").split("\n")[0]
+        raise FileProblems(
+            [Problem(file, line, "", f"not valid YAML: {problem}; check indents and quotes")]
+        ) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        first = (str(error) or "unreadable").split("\n")[0]
+        raise FileProblems([Problem(file, 1, "", f"not valid YAML: {first}")]) from error
+    if not isinstance(tree, CommentedMap):
+        raise FileProblems([Problem(file, 1, "", "expected fields such as `id:` and `title:`")])
+    lines: dict[FieldPath, int] = {}
+    plain = _plain(tree, (), lines)
+    try:
+        return model.model_validate(plain)
+    except ValidationError as error:
+        raise FileProblems(_problems(error, file, lines)) from error
+
+
+def _problems(error: ValidationError, file: Path, lines: Mapping[FieldPath, int]) -> list[Problem]:
+    problems = []
+    for item in error.errors(include_url=False):
+        base: FieldPath = tuple(item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        broken: Sequence[RuleBroken] = ()
+        if isinstance(cause, RulesBroken):
+            broken = cause.rules
+        elif isinstance(cause, RuleBroken):
+            broken = (cause,)
+        if broken:
+            for rule in broken:
+                path = (*base, *rule.path)
+                problems.append(Problem(file, _line_of(path, lines), _dotted(path), str(rule)))
+        else:
+            problems.append(Problem(file, _line_of(base, lines), _dotted(base), _words(item)))
+    return problems
+
+
+def read_yaml(file: Path, model: type[ModelT]) -> tuple[ModelT, str]:
+    """Read a YAML file into ``model``; returns the model and the file's exact text.
+
+    Raises:
+        FileProblems: if the file cannot be read or is not valid.
+    """
+    try:
+        if file.stat().st_size > LARGEST_FILE_BYTES:
+            limit = LARGEST_FILE_BYTES // 1024
+            raise FileProblems([Problem(file, 1, "", f"larger than {limit} KiB; make it smaller")])
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FileProblems([Problem(file, 1, "", "not UTF-8 text; save it as UTF-8")]) from error
+    except OSError as error:
+        reason = error.strerror or "cannot be opened"
+        raise FileProblems([Problem(file, 1, "", f"cannot be read: {reason}")]) from error
+    return parse_yaml(text, file, model), text
