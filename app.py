@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 HOST = "Warmline"
 WELCOME = (
     "Welcome. Choose a customer, read the brief, and write to them as you would at work. Nothing "
-    "can go wrong here, and nothing leaves this machine. When you have had enough, press **Finish** "
-    "and you get feedback on what you wrote."
+    "can go wrong here, and nothing leaves this machine. When you have had enough, press "
+    "**Finish** and you get feedback on what you wrote."
 )
 
 
@@ -142,7 +142,9 @@ async def hear(message: cl.Message) -> None:
     """Keep what the trainee wrote, then let the customer answer."""
     parts = runtime.current()
     if not await _owned(_session_id()):
-        await _notice("Choose a customer first: press **New Chat** and then **Start** on a card.")
+        await _notice(
+            "Choose a customer first: press **New practice** and then **Start** on a card."
+        )
         return
     try:
         await parts.practice.say(_session_id(), message.content, turn_id=message.id)
@@ -198,7 +200,7 @@ async def answer_again(_: cl.Action) -> None:
 
 @cl.on_window_message
 async def from_bar(data: Any) -> None:
-    """Take what the practice bar says; its messages pass through the page, so nothing is trusted."""
+    """Take what the practice bar says; it passes through the page, so nothing is trusted."""
     if not isinstance(data, dict) or data.get("warmline") != "to-server":
         return
     if data.get("what") == "finish" and await _owned(_session_id()):

@@ -2,6 +2,10 @@
 // The server says what to show by window messages; every text is set as text, never as HTML.
 (() => {
   "use strict";
+  // Light or dark as the machine is set, until somebody chooses with the button.
+  const THEME = "vite-ui-theme";
+  if (!localStorage.getItem(THEME)) localStorage.setItem(THEME, "system");
+
   const TAG = "warmline";
   let state = null;
   let open = false;
@@ -67,7 +71,7 @@
     if (state.status === "graded") {
       row.append(make("span", "wl-done", "Finished"));
     } else {
-      const finish = button(state.grading ? "Reading…" : "Finish", "wl-button wl-finish", () => {
+      const finish = button(state.grading ? "Reading…" : "Finish", "wl-button wl-primary", () => {
         tell("finish");
       });
       finish.id = "wl-finish";
@@ -78,6 +82,8 @@
     bar.append(row);
     if (open) bar.append(brief());
     document.body.append(bar);
+    // The chat makes room for the bar, whatever its height.
+    document.documentElement.style.setProperty("--wl-bar-height", `${bar.offsetHeight}px`);
   };
 
   window.addEventListener("message", (event) => {
@@ -85,9 +91,15 @@
     const data = event.data;
     if (!data || data[TAG] !== "bar") return;
     const fresh = data.session && data.session.id !== state?.id;
+    const answered = data.session && state && data.session.replies > state.replies;
     state = data.session || null;
-    if (fresh) open = window.innerWidth >= 1280 && state.status === "talking" && !state.replies;
-    if (!state) open = false;
+    // The brief is there to be read first; it makes room once the conversation runs.
+    if (fresh) open = state.status === "talking" && !state.replies;
+    if (!state || answered || state.grading) open = false;
+    // A narrow page leaves the address as it was; a reload has to find the session again.
+    if (state && window.location.pathname === "/") {
+      window.history.replaceState(window.history.state, "", `/thread/${state.id}`);
+    }
     render();
   });
 

@@ -10,7 +10,9 @@ import sys
 
 def chromium() -> str | None:
     """The path of an installed Chromium; None when there is none."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 def main() -> None:

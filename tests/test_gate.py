@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -91,6 +92,24 @@ async def test_a_waiter_cancelled_just_as_its_turn_comes_hands_it_on() -> None:
     assert order == ["lucky"]
     async with asyncio.timeout(1), gate.hold(Priority.BACKGROUND):
         pass
+
+
+def test_a_loop_that_ends_under_a_stream_closes_it_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = PriorityGate()
+
+    async def stream() -> AsyncIterator[int]:
+        async with gate.hold(Priority.CUSTOMER):
+            yield 1
+
+    left_open = stream()
+
+    async def read_one() -> int:
+        return await anext(left_open)
+
+    assert asyncio.run(read_one()) == 1
+    assert caplog.records == []
 
 
 async def test_an_error_inside_opens_the_gate() -> None:

@@ -1,5 +1,3 @@
-import { Button } from "@/components/ui/button";
-import { Card, CardContent, CardFooter, CardHeader, CardTitle } from "@/components/ui/card";
 import { useState } from "react";
 
 // The customers to choose from: who, how hard, and what the case is.
@@ -10,52 +8,48 @@ export default function PersonaPicker() {
   const choose = async (id) => {
     setChosen(id);
     setProblem("");
-    const result = await callAction({ name: "choose_persona", payload: { persona_id: id } });
-    if (!result || result.success === false) {
+    try {
+      const result = await callAction({ name: "choose_persona", payload: { persona_id: id } });
+      if (!result || result.success === false) throw new Error("refused");
+    } catch {
       setChosen("");
-      setProblem("That did not start. Please try again.");
+      setProblem("That did not start. Please try again, or reload the page.");
     }
   };
 
   return (
-    <div className="w-full">
-      <div className="grid gap-4 sm:grid-cols-2" role="list">
+    <div style={{ width: "100%" }}>
+      <ul className="wl-personas">
         {props.personas.map((persona) => (
-          <Card key={persona.id} role="listitem" className="flex flex-col" data-persona={persona.id}>
-            <CardHeader className="pb-2">
-              <CardTitle className="text-lg leading-snug">{persona.name}</CardTitle>
-              <p className="font-medium">{persona.title}</p>
-              <p className="text-sm text-muted-foreground">
-                {persona.sector}
-                {" · "}
-                <span aria-hidden="true">
-                  {"●".repeat(persona.difficulty)}
-                  {"○".repeat(5 - persona.difficulty)}
-                </span>{" "}
-                {persona.difficulty_word}
-              </p>
-            </CardHeader>
-            <CardContent className="flex-1 text-sm leading-relaxed">
-              <p>{persona.situation}</p>
-            </CardContent>
-            <CardFooter>
-              <Button
-                disabled={Boolean(chosen)}
-                onClick={() => choose(persona.id)}
-                aria-label={`Start with ${persona.name}`}
-              >
-                {chosen === persona.id ? "Starting…" : "Start"}
-              </Button>
-            </CardFooter>
-          </Card>
+          <li key={persona.id} className="wl-persona" data-persona={persona.id}>
+            <h3>{persona.name}</h3>
+            <p>{persona.title}</p>
+            <p className="wl-muted">
+              {persona.sector}
+              {" · "}
+              <span aria-hidden="true">
+                {"●".repeat(persona.difficulty)}
+                {"○".repeat(5 - persona.difficulty)}
+              </span>{" "}
+              {persona.difficulty_word}
+            </p>
+            <p className="wl-situation">{persona.situation}</p>
+            <button
+              type="button"
+              className="wl-button wl-primary"
+              disabled={Boolean(chosen)}
+              onClick={() => choose(persona.id)}
+              aria-label={`Start with ${persona.name}`}
+            >
+              {chosen === persona.id ? "Starting…" : "Start"}
+            </button>
+          </li>
         ))}
-      </div>
-      {problem && (
-        <p role="alert" className="mt-3 text-sm">
-          {problem}
-        </p>
-      )}
-      <p className="mt-4 text-sm text-muted-foreground">{props.engine}</p>
+      </ul>
+      {problem && <p role="alert">{problem}</p>}
+      <p className="wl-muted" style={{ marginTop: "1rem" }}>
+        {props.engine}
+      </p>
     </div>
   );
 }

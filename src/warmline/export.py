@@ -84,11 +84,17 @@ async def export_session(reader: SessionReader, session_id: str, folder: Path) -
     rubric = await reader.rubric_of(view.session)
     stored = await reader.store.grade(session_id)
     card = report_card(stored, view.turns, persona, rubric.item) if stored else None
-    stem = file_stem(view.session)
-    folder.mkdir(parents=True, exist_ok=True)
-    markdown = folder / f"{stem}.md"
-    markdown.write_text(as_markdown(view.session, view.turns, persona, card), encoding="utf-8")
-    data = folder / f"{stem}.json"
     record = as_json(view.session, view.turns, persona, stored)
-    data.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [markdown, data]
+    return _write(
+        folder / file_stem(view.session),
+        as_markdown(view.session, view.turns, persona, card),
+        json.dumps(record, indent=2, ensure_ascii=False) + "\n",
+    )
+
+
+def _write(stem: Path, page: str, record: str) -> list[Path]:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    files = [stem.with_suffix(".md"), stem.with_suffix(".json")]
+    for file, text in zip(files, (page, record), strict=True):
+        file.write_text(text, encoding="utf-8")
+    return files

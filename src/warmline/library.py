@@ -37,7 +37,7 @@ class Entry(Generic[ItemT]):
 
 @dataclass
 class Library:
-    """All personas and rubrics of two folders. A broken file is listed, never hidden, never used."""
+    """All personas and rubrics of two folders. A broken file is listed and never used."""
 
     personas: dict[str, Entry[Persona]] = field(default_factory=dict)
     rubrics: dict[str, Entry[Rubric]] = field(default_factory=dict)

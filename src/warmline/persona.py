@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints, model_validator
@@ -204,11 +205,22 @@ class Persona(StrictModel):
             mood_exists(("moments", index, "when", "mood"), moment.when.mood)
         mood_exists(("ending", "resolved", "mood"), self.ending.resolved.mood)
         for index, cue in enumerate(self.ending.resolved.after):
+            where: tuple[str | int, ...] = ("ending", "resolved", "after", index)
             if cue not in CUES:
-                broken.append(RuleBroken(("ending", "resolved", "after", index), _unknown_cue(cue)))
+                broken.append(RuleBroken(where, _unknown_cue(cue)))
+            elif cue in self.hardens:
+                broken.append(
+                    RuleBroken(where, f"{cue!r} hardens this customer; wait for a cue that helps")
+                )
         for index, sample in enumerate(self.samples):
             for number, turn in enumerate(sample.turns):
-                mood_exists(("samples", index, "turns", number, "mood"), turn.mood)
+                where = ("samples", index, "turns", number)
+                mood_exists((*where, "mood"), turn.mood)
+                due = "customer" if number % 2 else "agent"
+                if getattr(turn, due) is None:
+                    broken.append(
+                        RuleBroken(where, f"here the {due} speaks; take turns, the agent first")
+                    )
         if {sample.agent for sample in self.samples} != {"cold", "kind"}:
             broken.append(RuleBroken(("samples",), "give one sample with a cold agent, one kind"))
         if broken:
@@ -216,17 +228,9 @@ class Persona(StrictModel):
         return self
 
     def _fact_rules(self, mood_exists: _MoodExists) -> list[RuleBroken]:
-        """A fact that no cue can release, and a hidden fact that the open text gives away."""
+        """A fact that no cue can release, and a hidden fact that another text gives away."""
         broken = []
-        open_text = {
-            "opening": self.opening,
-            "story": self.story,
-            "wants": self.wants,
-            "voice": self.voice,
-            "brief": " ".join(
-                [self.brief.situation, *self.brief.record, *self.brief.may, *self.brief.may_not]
-            ),
-        }
+        texts = list(self._texts())
         for index, fact in enumerate(self.facts):
             mood_exists(("facts", index, "from_mood"), fact.from_mood)
             if fact.reveal == "when_asked" and not fact.asked_about:
@@ -245,16 +249,40 @@ class Persona(StrictModel):
                         "a hidden fact needs the words that would give it away",
                     )
                 )
-            for field, text in open_text.items():
+            for path, text in texts:
+                if path == ("facts", index, "says"):
+                    continue
                 for word in fact.giveaways:
                     if mentions(text, word):
                         broken.append(
                             RuleBroken(
-                                (field,),
-                                f"{word!r} gives away the hidden fact {fact.id!r}; reword it",
+                                path, f"{word!r} gives away the hidden fact {fact.id!r}; reword it"
                             )
                         )
         return broken
+
+    def _texts(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Every text that the trainee reads or the customer may say, and where it stands."""
+        for field in ("name", "title", "opening", "voice", "story", "wants"):
+            yield (field,), getattr(self, field)
+        yield ("brief", "situation"), self.brief.situation
+        for field in ("record", "may", "may_not"):
+            for index, line in enumerate(getattr(self.brief, field)):
+                yield ("brief", field, index), line
+        for index, fact in enumerate(self.facts):
+            yield ("facts", index, "says"), fact.says
+        for index, rung in enumerate(self.ladder):
+            yield ("ladder", index, "means"), rung.means
+            for number, line in enumerate(rung.lines):
+                yield ("ladder", index, "lines", number), line
+        for index, moment in enumerate(self.moments):
+            yield ("moments", index, "says"), moment.says
+        for field in ("resolved", "walks_out", "longest"):
+            yield ("ending", field, "line"), getattr(self.ending, field).line
+        for index, sample in enumerate(self.samples):
+            for number, turn in enumerate(sample.turns):
+                speaker = "agent" if turn.agent is not None else "customer"
+                yield ("samples", index, "turns", number, speaker), getattr(turn, speaker) or ""
 
 
 class _MoodExists(Protocol):

@@ -47,6 +47,19 @@ def phrases(*wanted: str, unless: Sequence[str] = ()) -> Phrases:
     return Phrases(compiled(wanted), compiled(unless) if unless else None)
 
 
+_EMPTY_WORDS = """
+    a about after again all also am an and any anybody anyone anything are as at back be because
+    been before being but by can cannot cant could day did didnt do does doing dont everybody
+    everyone everything for from get go going good got had has have he hello help her here hi him
+    his how i if im in into is isnt it its ive just know let like made make me more much my need no
+    nobody not nothing now of off ok okay on one only or our out over own please really said say
+    see she should so some somebody someone something sorry still such than thank thanks that thats
+    the their them then there theres these they thing this those to today too up us very want was
+    we were what when where which who why will with wont would yes you your youre
+"""
+#: Words that carry no meaning of their own; nor does any word with an apostrophe (*don't*).
+STOPWORDS = frozenset(_EMPTY_WORDS.split())
+
 # --- building blocks ---------------------------------------------------------------------------
 
 I_WILL = r"(?:i'll|i will|i shall|i'm going to|i am going to)"
@@ -87,7 +100,9 @@ NUMBER = (
     + ")"
 )
 UNIT = words("seconds? minutes? mins? hours? hrs? days? nights? weeks? weekends? months?")
-SPAN_OF_TIME = rf"{NUMBER}(?: (?:or|to) {NUMBER}| ?[-–] ?\d+)?[ -](?:working |business |full )?{UNIT}"
+SPAN_OF_TIME = (
+    rf"{NUMBER}(?: (?:or|to) {NUMBER}| ?[-–] ?\d+)?[ -](?:working |business |full )?{UNIT}"
+)
 DAY = words(
     r"""monday tuesday wednesday thursday friday saturday sunday mondays fridays january february
     march april june july august september october november december"""
@@ -105,7 +120,7 @@ FEELING = words(
 )
 #: Words that say how heavy a thing is to bear; they name a feeling only when said of the customer.
 HEAVY = words(
-    r"""a_lot_to_(?:carry|hold|take|bear|cope|deal|ask|go|face) awful difficult dreadful grim hard
+    r"""(?:a_lot|so_much|too_much|enough)_to_(?:carry|hold|take|bear|cope|deal|face|handle) awful difficult dreadful grim hard
     heavy horrible horrid last_thing_(?:you|any(?:one|body)) rotten rough terrible tough unbearable
     unfair wretched"""
 )
@@ -151,7 +166,8 @@ PHRASES: dict[str, Phrases] = {
     "apologises": phrases(
         r"(?:i'm|i am|we're|we are|so|very|truly|really) (?:\w+ ){0,2}sorry",
         r"^(?:oh,? )?sorry",
-        r"sorry (?:that|about|for)",
+        r"sorry (?:that|about|for)|how (?:very |truly )?sorry (?:i am|we are)",
+        r"forgive (?:me|us) (?:for|that)",
         r"apolog(?:y|ies|i[sz]e|i[sz]ing)",
         unless=[
             r"(?:no need|needn't|need not|nothing|don't|do not|never|shouldn't)"
@@ -166,7 +182,7 @@ PHRASES: dict[str, Phrases] = {
         r"thank you for (?:telling|trusting|sharing|letting|bearing|being|talking|staying)",
         r"look after yoursel(?:f|ves)",
         r"all the best|good luck|sleep well|warm(?:est)? wishes",
-        r"(?:i|we) wish you",
+        r"(?:i|we) wish you(?! (?:had|could|would|were|didn't|hadn't))",
         r"(?:give|send) .{1,30} my (?:best|love|regards)",
         r"have an? (?:\w+ )?"
         + words("safe good better restful lovely nice calm quiet peaceful gentle wonderful great"),
@@ -180,6 +196,8 @@ PHRASES: dict[str, Phrases] = {
         rf"what an? (?:\w+ ){{0,3}}{FELT}",
         r"(?:grief|fear|worry|stress|shame|loneliness|pain|anger|loss|waiting) (?:is|was|can be|like)",
         rf"\w+ing .{{1,60}} (?:is|was|must be|must have been) (?:\w+ ){{0,2}}{FELT}",
+        r"it (?:hurts|stings|aches)|(?:knocks?|knocked|left) you (?:sideways|back|reeling|shaken)",
+        r"end of your tether|wits' end|heart goes out|poor thing|what an? (?:\w+ )?(?:rubbish|lousy)",
         r"feel(?:ing|s)? (?:\w+ ){0,2}"
         + words("lost stuck trapped abandoned ignored forgotten small foolish judged unheard"),
         unless=[
@@ -187,6 +205,7 @@ PHRASES: dict[str, Phrases] = {
             r"(?:i'm|i am|we're|we are) (?:\w+ ){0,2}(?:afraid|sad|upset|tired|worried)",
             r"(?:hard|difficult|tough) (?:to (?:say|find|see|tell|know|reach|predict|check|trace)|"
             r"for (?:me|us)|copy|drive|reset)",
+            r"hard[ -](?:work\w*|earned)|work\w* (?:\w+ )?hard",
             rf"(?:don't|do not|no need to|not) (?:be |get |feel )?{FEELING}",
         ],
     ),
@@ -209,7 +228,7 @@ PHRASES: dict[str, Phrases] = {
         r"is (?:that|this) (?:right|correct|fair|so|about right|how (?:it|things)|what (?:happened|you))",
         r"am i right (?:that|in|to|if)",
         r"(?:correct|stop|tell) me if (?:i'm|i am|i've|i have|i) .{0,20}(?:wrong|misunderst\w+)",
-        r"correct me",
+        r"correct me|(?:make|making) sure (?:that )?i(?:'ve| have)? (?:understood|understand|got|have)",
         r"does that (?:sum|cover|match|capture)",
         r"(?<=, )(?:is that )?right\?$",
     ),
@@ -217,7 +236,7 @@ PHRASES: dict[str, Phrases] = {
         # It was not their doing.
         rf"(?:{NOT}|none of (?:this|that|it) (?:is|was)) (?:\w+ ){{0,3}}"
         r"your (?:own )?(?:fault|mistake|error|doing)",
-        rf"you (?:\w+n't|have not|did not|never) (?:done|do|did|gone|put)\b.{{0,12}}wrong",
+        r"you (?:\w+n't|have not|did not|never) (?:done|do|did|gone|put)\b.{0,12}wrong",
         r"you(?:'ve| have)? (?:did|done) (?:absolutely |really )?nothing wrong",
         r"nothing (?:that )?you(?:'ve| have)? (?:did|done) (?:was|is|wrong)",
         r"you(?:'ve| have)? (?:did|done) (?:the right thing|everything right|everything you could)",
@@ -225,10 +244,10 @@ PHRASES: dict[str, Phrases] = {
         r"you(?:'ve| have) (?:every|all the|good) (?:right|reason)",
         rf"(?:{YOU_ARE}|you were) (?:\w+ )?right to",
         rf"of course (?:{YOU_ARE}|you were|you feel|you felt|you want|you'd)",
-        words("anyone anybody everyone everybody any_of_us most_people many_people lots_of_people i")
+        words("anyone anybody everyone everybody any_of_us most_people many_people lots_of_people")
         + r"(?: would|'d) (?:\w+ ){0,3}"
         + words("feel be have_been have_felt have_shouted want panic worry lose shout react think"),
-        r"any(?:one|body) would",
+        rf"any(?:one|body) would|i(?: would|'d) (?:feel|have felt|be (?:\w+ )?{FEELING})",
         r"makes? (?:\w+ )?sense (?:that|to me|why)|(?:that|it) makes (?:\w+ )?sense",
         r"(?:completely|perfectly|entirely|totally|quite|it's|that's|only) "
         r"(?:understandable|natural|normal|reasonable|human)",
@@ -250,7 +269,7 @@ PHRASES: dict[str, Phrases] = {
     # Asking.
     "open_question": phrases(
         r"(?:^|(?<=[,;:–—] )|(?:and|so|but|then|now|(?:may|can|could) i ask|tell me),? )"
-        r"(?:what|how|why|where|when|who)(?:'s|'re|'ve)?\b"
+        r"(?:what|how|why|where|when|who)(?:'?s|'re|'ve)?\b"
         r"(?! (?:you|i|we|they|he|she|it|i'm|i'll|we'll|you're|about)\b)(?= ?\w+.*\w)",
         r"(?:^|(?<=[,;:–—] )|(?:and|so|but),? )which (?!(?:is|was|are|i|we|you)\b)\w+ \w+",
         r"(?:can|could|would|will) you (?:please |just |maybe )?"
@@ -263,7 +282,13 @@ PHRASES: dict[str, Phrases] = {
             r"how (?:many|old|long ago)|how much (?:is|was|did|does|do)",
             r"why (?:didn't|did not|haven't|have not) you",
             r"how (?:does|would|about|do)\b.{0,50}(?:sound|suit|work for)",
+            r"what do you (?:want|expect) (?:me|us) to do(?: about (?:it|that|this))?(?=\W*$)",
         ],
+    ),
+    # What only a form wants to know; such a question takes up nothing.
+    "form_question": phrases(
+        r"(?:what|which|who)(?:'?s| is| was| are)? (?:\w+(?:'s)? ){0,4}" + FORM_FIELD,
+        r"(?:your|the) (?:\w+ ){0,2}" + FORM_FIELD + r"(?=\W*$)",
     ),
     "invites_telling": phrases(
         r"tell me (?:(?:a (?:bit|little)|some) )?(?:more|what|how|about|why)",
@@ -280,10 +305,11 @@ PHRASES: dict[str, Phrases] = {
         r"does (?:that|this|it) (?:work|sound|help|suit)",
         r"how (?:does|would|do)\b.{1,50}\b(?:sound|suit|be|work for you)",
         r"how about|what would (?:suit|help|feel|work)",
-        r"shall (?:i|we)|do you want me to|are you happy (?:for|with|if|to)",
+        r"(?:shall|should) (?:i|we)|do you want (?:me )?to|are you happy (?:for|with|if|to)",
         rf"(?:may|can|could) i (?:just |please )?(?:suggest|offer|{DEED})",
         r"may i(?! (?:have|take|get|know|ask (?:for|your)))",
         r"have i got (?:that|it|this|you|everything) (?:all )?right",
+        unless=[r"what do you (?:want|expect) (?:me|us) to do|help you with"],
     ),
     # Doing.
     "takes_ownership": phrases(
@@ -299,6 +325,9 @@ PHRASES: dict[str, Phrases] = {
         # Our doing.
         r"(?:my|our) (?:own )?(?:responsibility|mistake|error|fault|doing)",
         r"(?:mistake|error|fault|lock|blame) (?:is|was) (?:\w+ )?(?:ours|mine)|that's on (?:us|me)",
+        r"(?:i|we)(?:'ve| have)? made (?:a|the|this|that) (?:\w+ )?(?:mistake|error)",
+        r"(?:i|we) should(?:n't| never)? have (?!received|heard|your)\w+",
+        r"let's (?:get|sort|find|fix|put|make)",
         r"we got (?:this|it|that) wrong|we (?:have )?let you down",
         unless=[
             rf"(?:{I_WILL}|let me) (?:just |also |now |only |have to |need to |be able to )*"
@@ -310,7 +339,9 @@ PHRASES: dict[str, Phrases] = {
             ),
             rf"{I_WILL} be (?:asking|needing|transferring|closing|ending)",
             rf"{NOT} (?:\w+ ){{0,2}}(?:my|our) (?:own )?(?:responsibility|mistake|error|fault|doing)",
-            r"(?:something|nothing|all|anything|everything|what|than|as much as) (?:else )?i can do",
+            r"(?:something|nothing|all|anything|everything|what|how|than|as much as) (?:else )?i can "
+            r"(?:\w+ )?(?:do|help)",
+            rf"(?:{I_WILL}|let me) (?:just )?(?:make sure|check) (?:that )?i(?:'ve| have)?",
         ],
     ),
     "next_step": phrases(
@@ -321,6 +352,7 @@ PHRASES: dict[str, Phrases] = {
             r"ask you|call you [A-Z]\w+|take (?:your|this|that) (?:seriously|point|feedback)",
             r"(?:find|get|make) (?:it|this|that) (?:hard|difficult|odd|strange)",
             r"let's (?:stay|stop|start over|put that)",
+            r"(?:make|making) sure (?:that )?i|look\w* into|going through (?:this|it|that) with you",
         ],
     ),
     "gives_time": phrases(
@@ -329,8 +361,8 @@ PHRASES: dict[str, Phrases] = {
         r"this (?:morning|afternoon|evening|week|minute)",
         r"(?:i'm|i am|we're|we are) \w+ing\b.{0,60}\bnow",
         rf"(?:on|by|before|until|till|from|next|this|for)(?: the)? (?:{DAY}|(?:\d+(?:st|nd|rd|th)) \w+)",
-        r"(?:by|before|until|till|around|about|at) (?:noon|midday|midnight|lunchtime|tea ?time|the end|"
-        r"close of|\d{1,2})",
+        r"(?:by|before|until|till|around|about|at) (?:noon|midday|midnight|lunchtime|tea ?time|"
+        r"close of|\d{1,2})|(?:by|before) the end",
         r"\d{1,2}(?:[:.]\d\d)? ?(?:am|pm|a\.m|p\.m|o'clock)|\d{1,2}:\d\d",
         SPAN_OF_TIME,
         unless=[
@@ -338,6 +370,7 @@ PHRASES: dict[str, Phrases] = {
             r"(?:waited|waiting|spent|been|took|stood|sat|lost|after|last|past|earlier)"
             rf" (?:\w+ ){{0,3}}{SPAN_OF_TIME}",
             rf"{SPAN_OF_TIME} (?:ago|late|without|earlier|of (?:waiting|your))",
+            r"(?:one|a) (?:day|step|thing|minute) at a time|a second|help(?: you)?(?: with)? today",
             r"(?:earlier|happened|until|even) today|(?:by|at|about|before) \d{1,2} (?:people|times|of)",
         ],
     ),
@@ -361,7 +394,8 @@ PHRASES: dict[str, Phrases] = {
     ),
     "reassures": phrases(
         rf"{WE_WILL} (?:\w+ )?(?:sort|fix|get (?:this|it|that|you)|put (?:this|it|that)|work (?:this|it))",
-        rf"{YOU_ARE} (?:not alone|in the right place)|you aren't alone",
+        rf"{YOU_ARE} (?:not (?:alone|on your own|by yourself)|in the right place)",
+        r"you aren't alone|i've got you|i(?:'m| am) not (?:going anywhere|leaving)|i won't leave",
         r"(?:i'm|i am) (?:right )?here (?:with|for|until|till|as long|and)|(?:i'm|i am) with you",
         r"(?:i'll|i will|i'm) (?:\w+ )?(?:stay|staying|make sure|making sure|see to it|"
         r"see (?:this|it|that) through)",
@@ -378,6 +412,18 @@ PHRASES: dict[str, Phrases] = {
             rf"{NOT} (?:\w+ ){{0,2}}safe",
         ],
     ),
+    # What will be so, whoever does it: with a time, as good as a step.
+    "outcome": phrases(
+        r"(?:will|'ll) (?:\w+ )?(?:be "
+        + words(
+            """in on at back with there ready refunded closed credited moved paid sorted booked done
+            yours released open"""
+        )
+        + "|"
+        + words("arrive reach land come_back leave_us")
+        + ")",
+        rf"{YOU_WILL} (?:both )?have(?! to)",
+    ),
     # Refusing.
     "says_no_plainly": phrases(
         r"(?:i|we)(?: really| simply| just| honestly)? (?:can't|cannot|can not)\b",
@@ -385,13 +431,18 @@ PHRASES: dict[str, Phrases] = {
         r"waive|make an exception|take (?:it|them|this) back|give you (?:a|the|your))",
         r"(?:i'm|i am|we're|we are|we aren't) (?:not|un)? ?able to",
         r"(?:we|i) (?:don't|do not) (?:\w+ )?"
-        + words("refund exchange accept reimburse replace offer allow take"),
+        + words(
+            "refund exchange accept reimburse replace offer allow take do_(?:refunds|exchanges|that)"
+        ),
         r"(?:isn't|is not|aren't|not) (?:possible|an option|allowed|open to (?:me|us|you)|"
         r"something (?:that )?(?:i|we) (?:can|could|am able))",
         r"(?:i'm|i am|we're) afraid .{0,60}(?:isn't|is not|not possible|can't|cannot|won't be)",
         r"answer\b.{0,25}\b(?:is|be|has to be),? (?:a |still |sadly |plain |simply )*no(?! longer)",
         r"(?:have|need|had) to (?:say|tell you) no|it(?:'s| is| has to be) a no|i'm saying no",
-        r"out of the question",
+        r"out of the question|no can do",
+        r"no (?:refunds?|exchanges?|returns?)(?: \w+)? (?:on|for|after|without|of)",
+        r"(?:can't|cannot|won't) (?:be (?:refunded|exchanged|returned|taken|changed|moved|done|undone)|"
+        r"come back|go back)",
         unless=[
             r"(?:can't|cannot|can not) (?:even |really |quite |yet )*"
             + words(
@@ -408,9 +459,10 @@ PHRASES: dict[str, Phrases] = {
         r"instead(?! of)|alternativ\w+|another (?:way|option)|(?:one|an) option|one (?:way|thing) (?:i|we|is)",
         r"here's what|there (?:are|is) (?:two|three|another|a couple of|still|other)\b.{0,20}"
         r"(?:ways?|options?|things?)",
-        rf"(?:i|we) could (?:\w+ )?(?:{DEED}|have)",
+        rf"(?:i|we) could (?:also |instead |still )?(?:{DEED}|have (?:it|them|this|that|the|your|an?|some))",
         r"you could (?:have (?:it|them|this|that|her|him|the|your|one|all)|also|still|choose|keep|let)",
         r"you can (?:either|choose|still)",
+        unless=[r"(?:wish|if|as soon as) (?:only )?(?:i|we) could"],
     ),
     # Faults.
     "stock_phrase": phrases(
@@ -431,19 +483,23 @@ PHRASES: dict[str, Phrases] = {
         r"thank you for (?:reaching out|contacting|your (?:patience|call|message|feedback|enquiry|"
         r"business|understanding|cooperation)|bringing this|getting in touch)",
         r"we appreciate your (?:patience|business|understanding|feedback|custom)",
+        r"high call volumes?|(?:please )?bear with us",
         r"how (?:can|may) i (?:be of )?assist(?:ance)? (?:to )?you",
     ),
     # Stock unless something of this customer follows in the same sentence.
     "bare_sympathy": phrases(
         r"sorry (?:for|about|to hear (?:of|about)) (?:your|the) (?:\w+ )?loss",
-        r"i (?:completely|totally|fully|absolutely|truly|really|do|can|can completely)? ?understand",
+        r"i (?:(?:completely|totally|fully|absolutely|truly|really|do|can) ){0,2}understand"
+        r"(?=(?: that| this| it| you| completely| totally)?(?:\W*$|[,;:–—]| but\b))",
+        r"i (?:(?:completely|totally|fully|do|can) ){0,2}understand (?:that )?(?:this|it|how) "
+        r"(?:is|must|can|might|may|hard|difficult|frustrating|upsetting|stressful|annoying)",
         r"i understand your \w+|my (?:deepest |sincere )?condolences",
         r"(?:i'm|i am) sorry to hear (?:that|this|about that)",
         unless=[r"(?:help me|make sure|sure|want to|like to|so that|if|did|have) i? ?understand"],
     ),
     "blames": phrases(
         # "You should have": only what the customer did or left undone.
-        r"you (?:should|could|ought to)(?:n't| not| never)?(?:'ve| have| of)"
+        r"you (?:could|(?:should|ought to)(?:n't| not| never)?)(?:'ve| have| of)"
         r"(?: \w+ly| just| at least)? (?!(?:"
         r"been(?! (?:more|careful|clearer|quicker|honest|aware|there|paying|on time))|"
         + words(
@@ -473,7 +529,10 @@ PHRASES: dict[str, Phrases] = {
             """read called checked told kept followed listened paid cancelled given sent used waited
             asked contacted let been_more"""
         ),
-        r"if you hadn't " + words("lost forgotten left changed entered pressed ignored missed waited"),
+        r"if you hadn't "
+        + words("lost forgotten left changed entered pressed ignored missed waited"),
+        r"next time,? (?:please )?(?:try to |you (?:should|could) )?(?:check|read|be more|remember|make sure)",
+        r"(?:that's|this is) what happens when you|you knew what you|as you (?:should|would) know",
         # Guilt.
         r"your (?:own )?(?:fault|mistake|error|responsibility|doing|carelessness)",
         rf"(?:{YOU_ARE}) to blame|brought (?:this|it) on yourself|yourself to blame|serves you right",
@@ -487,17 +546,22 @@ PHRASES: dict[str, Phrases] = {
             r"\byour (?:own )?(?:fault|mistake|error|doing)",
             rf"{NOT} (?:\w+ ){{0,3}}to blame",
             r"(?:no wonder|if|even if|in case|nobody minds that) you forgot",
+            # "If we had told you, you could have made other plans" blames us.
+            r"(?:if (?:only )?(?:we|i|someone|somebody|you(?:'d| had) been)|had (?:we|i)|so that|so)\b"
+            r"[^;:.!?]{0,80}\byou could(?:'ve| have) \w+",
         ],
     ),
     "minimises": phrases(
-        r"calm (?:yourself )?down|(?:^|please|just|try to|need to|have to|should)(?: just)? ?relax",
-        # "Only" before a thing: a suitcase, £18, a form.
+        r"calm (?:yourself )?down|calm yourself|(?:^|please|just|try to|need to|have to|should)(?: just)? ?relax",
+        # "Only" before a thing: a suitcase, £18, security.
         r"(?:it's|it is|it was|that's|that is|this is|that was) (?:just|only|merely) "
-        r"(?:an? |one |some |the |your )?"
-        r"(?!(?:right|fair|natural|awful|terrible|gone|that|because|human|understandable|so|"
-        r"turned|come|dreadful|horrible|heartbreaking|cruel|unfair|sad|possible|when|if|until|"
-        r"what|to|not|as|too|about|after|before|past|been|happened|started|beginning)\b)"
-        r"(?:£|€|\$)?\w+",
+        r"(?:(?:an?|one|two|three|some|the|your|our) \w+|[£€$]?\d+|a few|a couple|"
+        + words(
+            r"""security policy procedure process routine standard business money paperwork admin
+            stuff things? pounds? pennies how_(?:it|things)"""
+        )
+        + r")",
+        r"i don't see (?:what )?(?:the|your|any) problem",
         r"you(?:'ve| have)? only (?:lost|missed|paid|waited)",
         r"(?:not|isn't) (?:such )?an? big (?:a )?deal|no big deal|not the end of the world",
         r"(?:not|isn't) (?:that|so|all that|really that) (?:bad|serious|important|hard|difficult)",
@@ -522,12 +586,16 @@ PHRASES: dict[str, Phrases] = {
             # A short time or way is good news and no belittling.
             rf"(?:just|only) (?:about |a |an )?(?:{SPAN_OF_TIME}|quick|short|simple|brief|matter of)",
             r"(?:just|only) \d+[ -](?:minutes?|mins?|hours?|metres|yards|miles|km|days?)",
-            r"(?:just|only) (?:\w+ )?(?:us|me|you and)",
+            r"(?:just|only) the \w+ of (?:you|us)",
+            r"(?:just|only) (?:an? |the |one )(?:shame|pity|lot|awful|terrible|dreadful|disgrace|start|"
+            r"beginning|right|thing (?:i|we)|part|idea|thought|suggestion)",
         ],
     ),
     "deflects": phrases(
         # Not ours.
-        r"not (?:my|our) (?:department|job|problem|fault|responsibility|area)",
+        r"not (?:really |actually |exactly )?(?:my|our) (?:department|job|problem|fault|responsibility|area|issue|concern)",
+        r"what do you (?:want|expect) (?:me|us) to do(?: about (?:it|that|this))?(?=\W*$)",
+        r"(?:just|only) (?:following|doing) (?:my|the|our|orders)|you (?:have|need) to understand",
         r"out of my hands|above my pay|nothing to do with (?:me|us)|i don't make the rules",
         r"nothing (?:else |more )?(?:that )?(?:i|we) can do",
         r"(?:another|different|the (?:relevant|right|correct|other)) (?:team|department|office)",
@@ -539,17 +607,18 @@ PHRASES: dict[str, Phrases] = {
         # Go elsewhere, do it yourself.
         r"(?:transfer|pass|hand|direct|refer|redirect|forward|connect)(?:r?ing|r?ed)? you\b"
         r"(?! (?:the|a|an|my|some|your)\b)|put(?:ting)? you through|be transferred",
-        rf"(?:{YOU_WILL} (?:need|have) to|you (?:need|have) to|you must|you should|you would have to|"
-        r"you'd have to) (?:please )?"
+        rf"(?:{YOU_WILL} (?:need|have) to|you (?:need|have) to|you must|you should|"
+        r"you(?:'d| would) (?:need|have) to) (?:please )?"
         + words(
             r"""call contact speak email write fill wait send visit ring complete submit
             go_to_(?:the|our)_(?:website|branch|store|shop|desk|app) log"""
         ),
-        r"please (?:call|contact|ring|email|write to|visit|see|check) (?:the|our) ",
+        r"please (?:call|contact|ring|email|write to|visit|see|check) (?:the|our)",
         r"(?:check|visit|on|see) (?:the|our) (?:website|faq|app|help pages?)",
         unless=[
-            rf"(?:{NOT}|without|no more|nobody|no one|instead of|rather than|had to|having to|been)\b"
-            r"[^,;:.!?]{0,30}\b(?:transfer|pass|hand|direct|refer|redirect|forward|connect|"
+            rf"(?:{NOT}|without|no more|nobody|no one|no matter|whatever|instead of|rather than|had to|"
+            r"having to|been)\b"
+            r"[^,;:.!?]{0,30}\b(?:the system|transfer|pass|hand|direct|refer|redirect|forward|connect|"
             r"put(?:ting)? you|polic|terms|another|different|need to|have to|hide|quote|behind)\w*",
             r"(?:i've|i have|i'll|i will|i'm going to|let me|i'm)(?: \w+)? "
             r"(?:ask|speak|spoke|call|ring|rung|chas|push|check|talk|get)\w*\b.{0,25}"
@@ -562,14 +631,16 @@ PHRASES: dict[str, Phrases] = {
         r"fuck\w*|shit\w*|bollocks|bastards?|arseholes?|assholes?|bitch\w*|piss off|wtf|stfu",
         # Words that insult only when aimed at the customer.
         rf"(?:{YOU_ARE}|don't be|do not be|stop being) (?:being |just |so |really |a bit |very )*"
-        + words("ridiculous absurd boring silly rude hysterical unreasonable difficult childish mad"),
+        + words(
+            "ridiculous absurd boring silly rude hysterical unreasonable difficult childish mad"
+        ),
         rf"(?:{YOU_ARE}|stop|you were) (?:just |clearly |obviously )*lying(?! (?:in|on|awake|there|down))",
-        r"(?:talk(?:ing)?|utter|your|such|^)(?: |^)?(?:nonsense|rubbish)|that's nonsense",
+        r"(?:talk|talking|utter|such) (?:nonsense|rubbish)|that's nonsense|^(?:nonsense|rubbish)(?=\W*$)",
         r"what's (?:your|wrong with) (?:problem|you)|what do you expect|you people",
         # Contempt.
-        r"shut up(?! shop)|get lost|go away|who cares|(?:i|we) don't care|couldn't care less",
+        r"shut up(?! shop)|get lost|go away|who cares|(?:i|we) don't care(?! (?:what|how))|couldn't care less",
         r"not my problem|boo hoo|poor you(?=\W*$)|cry me a river|lol|lmao|haha\w*",
-        r"(?:^|, |^well,? |^ok,? |^so )whatever(?=\W*$)|^so what(?=\W*$)|^big deal(?=\W*$)",
+        r"(?:^|, |^well,? |^ok,? |^so |do )whatever(?=\W*$)|^so what(?=\W*$)|^big deal(?=\W*$)",
         r"^(?:oh |just )?grow up|you (?:need to|should) grow up",
         r"stop (?:whining|complaining|crying|moaning|shouting|whingeing|wasting)",
         r"wast(?:e of|ing) (?:my|our) time|(?:you're|you are|this is) a waste of time",
@@ -578,17 +649,22 @@ PHRASES: dict[str, Phrases] = {
             rf"(?:{NOT}|aren't|nobody thinks|far from|feel|felt|made you|make you|our|my|we were|"
             r"think|thinks|calling you|called you)\b[^,;:.!?]{0,20}\b"
             r"(?:idiots?|stupid|dumb|pathetic|liars?|morons?)",
+            r"something stupid|stupid (?:rule|system|form|policy|process|machine|app|letter|lock)",
             rf"{YOU_ARE} not (?:\w+ )?(?:lying|silly|ridiculous|mad|difficult|unreasonable)",
         ],
     ),
     "talks_of_self": phrases(
-        r"when (?:i (?:was|had|lost|moved|got|went through)|my (?:own )?" + FAMILY + ")",
+        r"when (?:i (?:was|had|lost|didn't|moved|got|went through)|my (?:own )?" + FAMILY + ")",
         r"i too (?:have|had|lost|know|felt|was|am)|i also (?:lost|went through|hate|struggle\w*|"
         r"had (?:a|that|this|my)|got (?:stressed|upset|angry))",
+        r"i (?:also |just |too )?(?:got|had|went|lost|was|felt)\b.{1,60}\b(?:last (?:year|month|week|summer|"
+        r"winter)|years? ago|as well|too)(?=\W*$)",
         r"i once (?:had|lost|was|got|waited|missed|went)|i remember when (?:i|my|we)",
         r"(?:that|it|this|same|same thing) (?:also |once )?happened to me",
         r"my (?:own )?" + FAMILY + r" (?:also|too|was|had|died|passed|went|is|has|did)",
-        r"i(?:'ve| have)? had (?:a|the) (?:similar|same)|i(?:'ve| have) been through|been there myself",
+        r"i(?:'ve| have)? had (?:a|the) (?:similar|same)|as an? \w+ myself",
+        r"i(?:'ve| have) been through (?:it|this|that|something|the same|a)|i(?:'ve| have) been there"
+        r"(?=\W*(?:$|myself|too|before))|i have an? .{1,30} (?:too|myself|as well)(?=\W*$)",
         r"i(?:'m| am)(?: having)? .{0,30}\b(?:day|week|shift) (?:too|as well|myself)",
     ),
     "orders_the_model": phrases(
@@ -625,7 +701,10 @@ PHRASES: dict[str, Phrases] = {
 
 #: A short reply with one of these is no curt one.
 SHORT_BUT_WARM = compiled(
-    [r"i hear you|i believe you|(?:i'm|i am) (?:listening|here|with you)|take your time|oh no|oh dear"]
+    [
+        r"i hear you|i believe you|(?:i'm|i am) (?:listening|here|with you)|take your time|oh no|oh dear|"
+        r"i've got you|i get (?:it|that)|not going anywhere|heart\w*|sleep tight|safe travels|works for you"
+    ]
 )
 
 #: How a question begins when its question mark was left out.
@@ -634,6 +713,6 @@ QUESTION_ORDER = compiled(
         r"^(?:and |so |ok(?:ay)?,? |but |hi,? |hello,? )?(?:(?:what|how|why|where|when|who|which)"
         r"(?:'s|\b.{0,20}? (?:is|are|was|were|do|does|did|has|have|can|could|would|will|happened))|"
         r"(?:is|are|was|were|do|does|did|can|could|would|will|have|has|shall|may) "
-        r"(?:you|he|she|it|they|there|that|this|i|we|the|your|anyone|somebody|someone))"
+        r"(?:you|he|she|it|they|there|that|this|i|we|the|your|anyone|somebody|someone|(?-i:[A-Z]\w+)))"
     ]
 )

@@ -20,11 +20,10 @@ from warmline.detectors import Exchange
 from warmline.errors import BackendError, NotGraded, SessionOver, WarmlineError
 from warmline.grader import checks, coaching
 from warmline.grader.grading import Grader, Key, Looking
-from warmline.library import Entry, ItemT, Library
+from warmline.library import Library
 from warmline.persona import Persona
-from warmline.rubric import Rubric
 from warmline.sessions import SessionReader, View
-from warmline.store import Store, StoredGrade, StoredSession, StoredTurn
+from warmline.store import Store, StoredGrade
 from warmline.transcript import LONGEST_MESSAGE
 
 log = logging.getLogger(__name__)
@@ -251,7 +250,7 @@ class Practice(SessionReader):
         rubric = await self.rubric_of(session)
         transcript = await self.store.transcript(session.id, persona.name)
         grader = Grader(self.backend, rubric, StoreBook(self.store))
-        async for step in grader.grade(transcript):
+        async for step in grader.grade(transcript, asks_for_no=persona.asks_for_no):
             if isinstance(step, Looking):
                 yield step
                 continue

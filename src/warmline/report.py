@@ -39,7 +39,9 @@ def report_card(
         "total": None if grade.total is None else round(grade.total),
         "passed": grade.passed,
         "pass_mark": grade.pass_mark,
-        "failed_by": [_failed_line(step, rubric) for step in grade.steps if step.id in grade.failed_by],
+        "failed_by": [
+            _failed_line(step, rubric) for step in grade.steps if step.id in grade.failed_by
+        ],
         "steps": [_step(step, turns) for step in grade.steps],
         "coaching": {
             "strengths": [

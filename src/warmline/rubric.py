@@ -15,7 +15,7 @@ class Check(StrictModel):
     """One yes/no question about the agent's words, asked on its own.
 
     ``signals`` names detectors that look for the same thing in the text itself; the grader weighs
-    them beside the model's answer. ``counts: against`` marks a question whose "yes" lowers the step.
+    them beside the model's answer. ``counts: against`` marks a question whose "yes" lowers it.
     """
 
     id: Slug
@@ -41,7 +41,12 @@ class Example(StrictModel):
 
 
 class Step(StrictModel):
-    """One empathy step."""
+    """One empathy step.
+
+    ``applies_when`` is a question about the conversation; where it is answered "no", the step is
+    not applicable. ``only_for_a_no`` marks a step for conversations in which the right answer is a
+    compassionate no: with a persona that says so, or does not, the question is not asked.
+    """
 
     id: Slug
     name: Line
@@ -51,6 +56,7 @@ class Step(StrictModel):
     weight: float = Field(default=1.0, gt=0, le=10)
     auto_fail_below: int | None = None
     applies_when: Line | None = None
+    only_for_a_no: bool = False
     checks: list[Check] = Field(min_length=3, max_length=6)
     levels: list[Level] = Field(min_length=2, max_length=10)
     examples: list[Example] = []

@@ -1,4 +1,4 @@
-"""Settings: defaults, then ``warmline.toml`` in the working folder, then ``WARMLINE_…`` variables."""
+"""Settings: defaults, then ``warmline.toml`` where it is run, then ``WARMLINE_…`` variables."""
 
 from __future__ import annotations
 

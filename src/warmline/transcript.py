@@ -91,7 +91,7 @@ def _json(text: str, file: Path, line: int) -> object:
 
 
 def parse_transcripts(text: str, file: Path) -> list[Transcript]:
-    """Read transcripts from text: this product's JSON, JSON lines, or ``Customer:``/``Agent:`` lines.
+    """Read transcripts: this product's JSON, JSON lines, or ``Customer:``/``Agent:`` lines.
 
     ``file`` names the source in problems and gives a plain-text transcript its id.
 

@@ -20,7 +20,7 @@ FieldPath = tuple[str | int, ...]
 
 
 class StrictModel(BaseModel):
-    """The base of everything read from a person's file: unknown fields and wrong types are errors."""
+    """The base of what people write: unknown fields and wrong types are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

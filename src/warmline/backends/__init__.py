@@ -11,7 +11,7 @@ from warmline.backends.base import (
 )
 from warmline.backends.embedded import EmbeddedBackend
 from warmline.backends.ollama import OllamaBackend, PullProgress
-from warmline.backends.weights import Progress, show_progress
+from warmline.backends.weights import Progress, prepare_builtin, show_progress
 from warmline.errors import BackendError
 from warmline.settings import Settings
 
@@ -26,6 +26,7 @@ __all__ = [
     "Usage",
     "YesNoQuestion",
     "make_backend",
+    "prepare_builtin",
     "show_progress",
 ]
 

@@ -44,10 +44,6 @@ _PROMPT_CACHE_MIB = 512
 #: their common beginning on every turn.
 _SAME_PROMPT = 0.9
 
-#: A stop in the middle of reading takes effect after one step at the most; a worker that has not
-#: ended after this many seconds is left behind.
-_STOP_WAIT_S = 30.0
-
 Kind = Literal["text", "chat"]
 
 
@@ -111,12 +107,15 @@ class Engine:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
-        halt, work = self._start(kind, body, put)
+        halt = self._start(kind, body, put)
         tally = _Tally(self.usage)
         try:
             while True:
                 try:
-                    chunk = await asyncio.wait_for(chunks.get(), self.timeout_s)
+                    # Not wait_for: before Python 3.12 it loses a cancellation that comes together
+                    # with a chunk.
+                    async with asyncio.timeout(self.timeout_s):
+                        chunk = await chunks.get()
                 except TimeoutError:
                     raise _timeout(self.timeout_s) from None
                 if chunk is None:
@@ -125,15 +124,16 @@ class Engine:
                 tally.add(chunk)
                 yield chunk
         finally:
+            # Nothing is waited for here: a loop that shuts down closes all iterators at once, and
+            # one that is still closing would be closed twice. The engine ends within one step, and
+            # a request that comes sooner waits inside it.
             halt.set()
             tally.close()
-            # The next holder of the engine must find it idle.
-            await asyncio.wait([asyncio.wrap_future(work)], timeout=_STOP_WAIT_S)
 
     def stream(self, kind: Kind, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """`astream` for callers without an event loop."""
         chunks: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        halt, work = self._start(kind, body, chunks.put)
+        halt = self._start(kind, body, chunks.put)
         tally = _Tally(self.usage)
         try:
             while True:
@@ -149,7 +149,6 @@ class Engine:
         finally:
             halt.set()
             tally.close()
-            concurrent.futures.wait([work], timeout=_STOP_WAIT_S)
 
     def count_tokens(self, text: str) -> int:
         """The exact number of tokens of a text, without any marks around it. Blocks shortly."""
@@ -180,8 +179,11 @@ class Engine:
         kind: Kind,
         body: Mapping[str, Any],
         put: Callable[[dict[str, Any] | None], None],
-    ) -> tuple[threading.Event, concurrent.futures.Future[None]]:
-        """Begin a request in a worker thread; ``put`` gets each chunk, then None."""
+    ) -> threading.Event:
+        """Begin a request in a worker thread; ``put`` gets each chunk, then None.
+
+        Setting the event that is returned stops the request.
+        """
         server = self._server
         if server is None:
             raise _closed()
@@ -214,7 +216,8 @@ class Engine:
                 self._halts.discard(halt)
                 put(None)
 
-        return halt, self._workers.submit(work)
+        self._workers.submit(work)
+        return halt
 
 
 class _Tally:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from warmline.backends.base import Priority
 
@@ -23,16 +22,12 @@ class PriorityGate:
         self._arrivals = itertools.count()
         self._line: list[tuple[Priority, int, asyncio.Future[None]]] = []
 
-    @asynccontextmanager
-    async def hold(self, priority: Priority) -> AsyncIterator[None]:
+    def hold(self, priority: Priority) -> AbstractAsyncContextManager[None]:
         """Wait for the engine, and keep it until the block ends."""
-        await self._enter(priority)
-        try:
-            yield
-        finally:
-            self._leave()
+        return _Hold(self, priority)
 
-    async def _enter(self, priority: Priority) -> None:
+    async def enter(self, priority: Priority) -> None:
+        """Wait for the engine. `leave` must follow, unless this is cancelled."""
         if not self._held:
             self._held = True
             return
@@ -44,10 +39,11 @@ class PriorityGate:
             # Cancelled after the place was handed over but before this task woke up: hand it on,
             # or nobody would ever be served again.
             if turn.done() and not turn.cancelled():
-                self._leave()
+                self.leave()
             raise
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Hand the engine to the next in line."""
         while self._line:
             _, _, turn = heapq.heappop(self._line)
             if not turn.done():
@@ -55,3 +51,21 @@ class PriorityGate:
                 turn.set_result(None)
                 return
         self._held = False
+
+
+class _Hold(AbstractAsyncContextManager[None]):
+    """One stay behind the gate.
+
+    A class and no generator: a loop that shuts down closes every generator it knows, in any order,
+    and would open the gate under the one who holds it.
+    """
+
+    def __init__(self, gate: PriorityGate, priority: Priority) -> None:
+        self._gate = gate
+        self._priority = priority
+
+    async def __aenter__(self) -> None:
+        await self._gate.enter(self._priority)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gate.leave()

@@ -417,13 +417,9 @@ class OllamaBackend(Backend):
             f"Ollama at {self.host} broke off in the middle of its answer. Try again.",
         )
 
-    @contextlib.asynccontextmanager
-    async def _client(self, limits: httpx.Timeout) -> AsyncIterator[AsyncClient]:
-        client = AsyncClient(self.host, **{**self._http, "timeout": limits})
-        try:
-            yield client
-        finally:
-            await _close(client)
+    def _client(self, limits: httpx.Timeout) -> AsyncClient:
+        """A client of its own for what LangChain has no words for; closed by ``async with``."""
+        return AsyncClient(self.host, **{**self._http, "timeout": limits})
 
 
 async def _close(client: AsyncClient | None) -> None:

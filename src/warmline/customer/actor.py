@@ -38,6 +38,9 @@ MAX_TOKENS = 60
 MOST_SENTENCES = 3
 TEMPERATURE = 0.8
 
+#: An authored beginning of this many words is a whole line; the model goes on from a shorter one.
+WHOLE_WORDS = 9
+
 #: A pasted novel is cut in the prompt (never in the store), so that it cannot push out the rest.
 LONGEST_IN_PROMPT = 1200
 
@@ -163,6 +166,8 @@ async def speak(
     if direction.begins:
         spoken.text, spoken.source = direction.begins, "script"
         yield direction.begins
+        if len(direction.begins.split()) >= WHOLE_WORDS:
+            return
     # Characters, at a cautious three to a token, less the beginning and the answer.
     budget = 3 * (backend.context_length - MAX_TOKENS) - len(opening_prompt(persona)) - 400
     prompt = line_prompt(persona, chat, direction, budget)

@@ -6,12 +6,18 @@ most per reply, and only for words that this persona can be reached by.
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from warmline.detectors import SEVERE, Exchange, detect
+from warmline.detectors import (
+    SEVERE,
+    Exchange,
+    Span,
+    detect,
+    sentence_around,
+    shared_with_customer,
+)
 from warmline.persona import Fact, Moment, Persona, mentions
 
 Ending = Literal["resolved", "walked_out", "longest"]
@@ -22,8 +28,10 @@ POINTS_FOR_A_STEP = {1: 1, 2: 2, 3: 2, 4: 3, 5: 4}
 MOST_POINTS_A_REPLY = 3
 #: Replies in a row that reach nothing before the customer gets worse, by difficulty.
 PATIENCE = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
-#: No customer declares the matter resolved before this many replies.
-LEAST_REPLIES_TO_RESOLVE = 3
+#: Good replies it takes before anybody is at the best mood, by difficulty.
+GOOD_REPLIES_FOR_BEST = {1: 1, 2: 2, 3: 3, 4: 3, 5: 4}
+#: No customer declares the matter resolved before this many replies, by difficulty.
+LEAST_REPLIES_TO_RESOLVE = {1: 3, 2: 3, 3: 4, 4: 5, 5: 6}
 
 #: Cues by which a customer knows that they were heard; they release ``when_heard`` facts.
 HEARD = frozenset(
@@ -39,6 +47,7 @@ class CustomerState(BaseModel):
     mood: str
     replies: int = 0
     points: int = 0
+    good_replies: int = 0
     unreached: int = 0
     turns_at_worst: int = 0
     cues_seen: tuple[str, ...] = ()
@@ -70,49 +79,77 @@ def first_state(persona: Persona) -> CustomerState:
 def direct(
     persona: Persona, state: CustomerState, exchange: Exchange
 ) -> tuple[CustomerState, Direction]:
-    """Take in one reply of the agent: the new state, and the direction for the customer's line."""
-    cues = set(detect(exchange))
+    """Take in one reply of the agent: the new state, and the direction for the customer's line.
+
+    Once the customer has ended the conversation, nothing changes any more.
+    """
+    if state.ended:
+        return state, Direction(mood=state.mood, whole=_last_line(persona, state.ended))
+    found = detect(exchange)
+    cues = set(found)
     moved = _move(persona, state, cues)
     seen = (*state.cues_seen, *sorted(cues.difference(state.cues_seen)))
     moved = moved.model_copy(update={"replies": state.replies + 1, "cues_seen": seen})
 
-    if ended := _ending(persona, moved, exchange, cues):
-        line = {
-            "resolved": persona.ending.resolved.line,
-            "walked_out": persona.ending.walks_out.line,
-            "longest": persona.ending.longest.line,
-        }[ended]
+    question = _question(exchange.reply, found)
+    fact = _fact_to_tell(persona, moved, question, cues)
+    earned = fact is not None and fact.reveal != "freely"
+    ended = _ending(persona, moved, cues)
+    over_time = moved.replies >= persona.ending.longest.turns
+    if ended == "resolved" and earned and not over_time:
+        # What was confided at last is heard before the goodbye.
+        ended = None
+    elif fact is not None and fact.reveal != "when_asked" and _moment(persona, moved, cues):
+        # A moment waits for nobody but an answer; the fact's turn comes later.
+        fact = None
+    if ended:
         final = moved.model_copy(update={"ended": ended})
-        return final, Direction(mood=moved.mood, whole=line)
-
-    fact = _fact_to_tell(persona, moved, exchange, cues)
-    moment = _moment(persona, moved, cues)
-    asked = fact is not None and fact.reveal == "when_asked"
-    if moment is not None and not asked:
-        # A moment waits for nobody; the fact's turn comes later.
-        after = moved.model_copy(update={"moments": (*moved.moments, moment.id)})
-        return after, Direction(mood=moved.mood, begins=moment.says)
+        return final, Direction(mood=moved.mood, whole=_last_line(persona, ended))
     if fact is not None:
         after = moved.model_copy(update={"released": (*moved.released, fact.id)})
         return after, Direction(mood=moved.mood, begins=fact.says)
-    return moved, Direction(mood=moved.mood, note=_note(persona, state, moved, cues))
+    note = _note(persona, state, moved, cues)
+    if moment := _moment(persona, moved, cues):
+        after = moved.model_copy(update={"moments": (*moved.moments, moment.id)})
+        # The scripted words come first; a question is still answered after them.
+        return after, Direction(mood=moved.mood, begins=moment.says, note=note if question else "")
+    return moved, Direction(mood=moved.mood, note=note)
+
+
+def _last_line(persona: Persona, ended: Ending) -> str:
+    ending = persona.ending
+    return {
+        "resolved": ending.resolved.line,
+        "walked_out": ending.walks_out.line,
+        "longest": ending.longest.line,
+    }[ended]
+
+
+def _outweighed(persona: Persona, cues: set[str]) -> bool:
+    """Whether what hurts in a reply is more than what helps."""
+    hard = cues.intersection(persona.hardens)
+    return bool(hard & SEVERE) or (
+        bool(hard) and len(hard) >= len(cues.intersection(persona.softens))
+    )
 
 
 def _move(persona: Persona, state: CustomerState, cues: set[str]) -> CustomerState:
     soft = cues.intersection(persona.softens)
-    hard = cues.intersection(persona.hardens)
     rank = persona.rank(state.mood)
-    points, unreached = state.points, state.unreached
-    if hard & SEVERE or (hard and len(hard) >= len(soft)):
+    points, unreached, good = state.points, state.unreached, state.good_replies
+    if _outweighed(persona, cues):
         rank, points, unreached = max(0, rank - 1), 0, 0
-    elif hard:
+    elif cues.intersection(persona.hardens):
         # Good words spoilt by a bad one: nothing moves, and nothing is saved up.
         points, unreached = 0, 0
     elif soft:
-        unreached = 0
+        unreached, good = 0, good + 1
         points += min(len(soft), MOST_POINTS_A_REPLY)
-        if points >= POINTS_FOR_A_STEP[persona.difficulty]:
-            rank, points = min(len(persona.ladder) - 1, rank + 1), 0
+        best = len(persona.ladder) - 1
+        if good < GOOD_REPLIES_FOR_BEST[persona.difficulty]:
+            best -= 1
+        if points >= POINTS_FOR_A_STEP[persona.difficulty] and rank < best:
+            rank, points = rank + 1, 0
     else:
         unreached += 1
         if unreached >= PATIENCE[persona.difficulty]:
@@ -122,22 +159,21 @@ def _move(persona: Persona, state: CustomerState, cues: set[str]) -> CustomerSta
         update={
             "mood": persona.moods[rank],
             "points": points,
+            "good_replies": good,
             "unreached": unreached,
             "turns_at_worst": at_worst,
         }
     )
 
 
-def _ending(
-    persona: Persona, state: CustomerState, exchange: Exchange, cues: set[str]
-) -> Ending | None:
+def _ending(persona: Persona, state: CustomerState, cues: set[str]) -> Ending | None:
     if state.turns_at_worst >= persona.ending.walks_out.worst_turns:
         return "walked_out"
     resolved = persona.ending.resolved
     asks_something = "question" in cues and not cues & {"closes_warmly", "asks_permission"}
     if (
         persona.rank(state.mood) >= persona.rank(resolved.mood)
-        and state.replies >= LEAST_REPLIES_TO_RESOLVE
+        and state.replies >= LEAST_REPLIES_TO_RESOLVE[persona.difficulty]
         and set(resolved.after) <= set(state.cues_seen)
         and not asks_something
     ):
@@ -147,8 +183,18 @@ def _ending(
     return None
 
 
+def _question(reply: str, found: dict[str, list[Span]]) -> str:
+    """The sentences of a reply that ask; the same word in a statement is not asking."""
+    asking = [
+        sentence_around(reply, span)
+        for name in ("question", "open_question")
+        for span in found.get(name, [])
+    ]
+    return " ".join(span.of(reply) for span in sorted(set(asking), key=lambda span: span.start))
+
+
 def _fact_to_tell(
-    persona: Persona, state: CustomerState, exchange: Exchange, cues: set[str]
+    persona: Persona, state: CustomerState, question: str, cues: set[str]
 ) -> Fact | None:
     """The fact whose condition is met: one that was asked for, else one earned, else a free one."""
     rank = persona.rank(state.mood)
@@ -159,23 +205,26 @@ def _fact_to_tell(
         and fact.reveal != "never"
         and (fact.from_mood is None or rank >= persona.rank(fact.from_mood))
     ]
-    asks = bool(cues & {"question", "open_question"})
-    # Only the questions count: the same word in a statement is not asking.
-    asked = " ".join(re.findall(r"[^.!?\n]*(?:\?|$)", exchange.reply)) if asks else ""
-    if "open_question" in cues and "?" not in exchange.reply:
-        asked = exchange.reply
     for fact in open_facts:
-        if fact.reveal == "when_asked" and any(mentions(asked, w) for w in fact.asked_about):
+        if fact.reveal == "when_asked" and any(mentions(question, w) for w in fact.asked_about):
             return fact
     if cues & HEARD and not cues.intersection(persona.hardens):
         for fact in open_facts:
             if fact.reveal == "when_heard":
                 return fact
-    if state.replies % 2 == 1 or asks:
-        for fact in open_facts:
-            if fact.reveal == "freely":
-                return fact
-    return None
+    free = [fact for fact in open_facts if fact.reveal == "freely"]
+    if not question:
+        return free[0] if free and state.replies % 2 == 1 else None
+    # A free fact is told as the answer to what it is about, or to an open question.
+    about = [
+        fact
+        for fact in free
+        if any(mentions(question, w) for w in fact.asked_about)
+        or shared_with_customer(question, [fact.says])
+    ]
+    if not about and "open_question" in cues:
+        about = free
+    return about[0] if about else None
 
 
 def _moment(persona: Persona, state: CustomerState, cues: set[str]) -> Moment | None:
@@ -196,13 +245,16 @@ def _note(persona: Persona, before: CustomerState, after: CustomerState, cues: s
     """A word for the actor on how to take the reply."""
     if "orders_the_model" in cues:
         return "puzzled by this odd message, comes back to the problem"
+    asked = bool(cues & {"question", "open_question"})
     change = persona.rank(after.mood) - persona.rank(before.mood)
-    if change < 0:
-        return "stung by that reply"
-    if cues & {"question", "open_question"}:
+    if _outweighed(persona, cues):
+        return "stung by that reply, answers shortly" if asked else "stung by that reply"
+    if asked:
         return "answers, a little eased" if change > 0 else "answers the question"
     if change > 0:
         return "a little eased by that reply"
+    if change < 0:
+        return "loses patience with these replies"
     if cues.intersection(persona.softens):
         return "notices the kindness but is not there yet"
     return "not reached by that reply"

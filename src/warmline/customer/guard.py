@@ -1,4 +1,9 @@
-"""The guard: the check on a customer's line before anybody sees it."""
+"""The guard: the check on a customer's line before anybody sees it.
+
+It is asked about a whole line or about one sentence of it. Small models slip into the agent's role,
+so the agent's phrases are what it mostly looks for. A customer apologises, thanks, offers to send a
+letter and asks for things to be checked as well; those must pass.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from warmline.detectors import content_words
+from warmline.detectors import content_words, sentences
 from warmline.persona import Persona, mentions
 
 #: A line of fewer words says nothing.
@@ -14,42 +19,112 @@ LEAST_WORDS = 3
 #: A line that shares this part of its content words with an earlier one is a repeat.
 REPEAT_SHARE = 0.75
 
-_AGENT_TALK = re.compile(
-    r"\bhow (?:can|may) i (?:help|assist|be of)\b"
-    r"|\b(?:i'm|i am|we're|we are) (?:here|happy|glad|able|ready) to (?:help|assist|support)\b"
-    r"|\b(?:assist|assisting|helping) you\b|\bhelp you (?:with|today|further|out)\b"
-    r"|\blet me (?:check|look|help|assist|see what|explain|transfer|know if)\b"
-    r"|\bi(?:'ll| will| can| have|'ve) (?:now |just |personally |go ahead and )?(?:refund|process|arrange|escalate|look into|check (?:your|the)|transfer you|credit|cancel your|waive|reset your|unlock|help you|assist|provide you|offer you|send you a|get back to you|make sure (?:you|your|that you))"
-    r"|\bwe(?:'ll| will| can|'d be| would be)? (?:apologi[sz]e|refund you|process|look into|offer you|provide|value|strive|appreciate|do our best|get back to you|be happy|take this)\b"
-    r"|\bour (?:team|system|policy|policies|records|customers|department|service|apologies|support|company)\b"
-    r"|\bthank you for (?:contacting|calling|reaching|your (?:patience|call|message|business)|bringing this)\b"
-    r"|\b(?:anything|something) else (?:i|we) can (?:help|do for you|assist)"
-    r"|\byour (?:account|request|refund|order|concern|claim|booking|issue|case|feedback|patience) (?:has been|have been|will be|is (?:being|important|valued))\b"
-    r"|\bi (?:completely |fully |totally )?understand (?:your|how you) (?:frustration|concern|feel|situation)"
-    r"|\bapologi[sz]e for (?:any|the|your|this) (?:inconvenience|trouble|confusion|delay|error|mistake)"
-    r"|\bsorry (?:for|about) (?:any|the|your) (?:inconvenience|frustration|loss|trouble you)"
-    r"|\bdear (?:customer|sir|madam|mrs|mr|ms)\b|\bvalued customer\b|\bbest regards\b|\bcustomer (?:service|support) (?:agent|representative|team)\b.{0,20}\bhere\b"
-    r"|\b(?:sorry|so sorry) (?:to hear|you(?:'re| are) (?:going|having|feeling))\b"
-    r"|\b(?:please )?(?:provide|confirm|verify) (?:me with )?your\b|\bmay i have your\b"
-    r"|\bi(?:'d| would) (?:suggest|recommend|advise)\b|\bhave you tried\b|\byou (?:can|could|may) (?:try|visit|contact|call us)\b",
-    re.IGNORECASE,
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", re.IGNORECASE)
+
+
+_I_DO = r"(?:i'll|i will|i can|i could|i have|i've|i'm going to|let me)(?: now| just| also| personally)*"
+_COMPANY = r"(?:system|records?|account|booking|status|order details|file|database|our end)"
+
+_AGENT_TALK = _any(
+    # Offers of help.
+    r"(?:how|what) (?:can|may|could) i (?:help|assist|be of|do for you)",
+    r"(?:i'm|i am|we're|we are|i'd be|i'll be|we'd be|i would be) (?:here|happy|glad|able|ready|pleased) "
+    r"to (?:help|assist|support|arrange|look)",
+    r"(?:assist|assisting) you|help(?:ing)? you (?:with|today|further|out|resolve|sort)",
+    r"(?:anything|something) else (?:that )?(?:i|we) can (?:help|do for you|assist)",
+    r"(?:anything|something) else you(?:'d like| need| would like)(?=\W*$)",
+    # Doing the agent's work.
+    rf"{_I_DO} (?:check|look (?:into|at|up)|see|confirm|verify|pull up) "
+    rf"(?:that for you|what i can|(?:on |in )?(?:your|the|our) (?:\w+ )?{_COMPANY}|your|into)",
+    r"let me (?:check (?:that|this|with|if|what|our|on|for you)|look (?:into|at your|that up)|help|assist|"
+    r"see (?:what|if) i can|transfer|know if you (?:need|have|require|want|would|'d))",
+    rf"{_I_DO} (?:go ahead and )?(?:(?:refund|process|credit|waive|reset|unlock|cancel|rebook|issue|"
+    r"resolve)(?:l?e?d)? (?:your|the|that|this|you|it|a)|arrange(?:d)? (?:a|an|the|that|your|for your)|"
+    r"transfer(?:red)? you|help you|assist|offer you|get back to you|make sure (?:you|your|that you))",
+    rf"{_I_DO} escalate(?:d)? (?:this|your|it|the)\b(?!.{{0,40}}(?:ombudsman|your (?:manager|boss)|"
+    r"head office|press|solicitor))",
+    rf"{_I_DO} (?:sen[dt]|provide|give) you (?:with )?(?:an? |the |your |some |our )?(?:\w+ ){{0,2}}"
+    r"(?:link|code|voucher|vouchers|form|confirmation|replacement|refund|label|instructions|reference)",
+    rf"{_I_DO} provide you with (?:your|a|an|our|more|further)",
+    rf"{_I_DO} (?:check|book(?:ed)?|arrange[d]?|sort(?:ed)?|fix(?:ed)?|do|handle|process(?:ed)?|"
+    r"resolve[d]?|cancel(?:led)?|look) (?:\w+ ){0,3}for you",
+    r"i'll look into|i will look into|please hold|hold while i|don't worry,? (?:i'll|we'll|i will|we will)",
+    # The company's voice.
+    r"we(?:'ll| will| can|'d be| would be| are able to|'re able to)? (?:apologi[sz]e|process (?:your|the)|"
+    r"look into|offer you|provide you|get back to you|be happy to (?:help|assist|offer)|refund you|"
+    r"(?:re)?book you|move you|strive|arrange (?:a|an|for))",
+    r"we(?:'ll| will) do our best|we (?:really |truly |do )?(?:appreciate|value) (?:your|you)",
+    r"we take (?:this|your|all|such)\b.{0,30}\bseriously",
+    r"we(?: can't| cannot|'re unable to| are unable to) (?:help with|assist|refund|offer you|process)",
+    r"our (?:team|records|customers|department|apologies|support|customer|agents?|specialists?|website)",
+    r"our (?:policy|policies|system|company) (?:is|are|states?|says?|shows?|does|doesn't|do not|requires?|"
+    r"allows?)|(?:it's|that's|per|under|in) our (?:policy|system)",
+    r"according to (?:our|the) (?:records|system)",
+    r"your (?:account|request|refund|order|claim|booking|issue|case|application) "
+    r"(?:has been|have been|will be|is being)",
+    r"your (?:call|concern|feedback|patience|business|satisfaction) (?:is|are) (?:\w+ )?"
+    r"(?:important|valued|appreciated)",
+    r"you(?:'ll| will) (?:receive (?:an?|the|your) (?:\w+ )?(?:refund|e-?mail|confirmation|voucher|code|"
+    r"text|link)|be (?:refunded|reimbursed|contacted by|transferred))",
+    # Set phrases of sympathy and thanks.
+    r"thank you for (?:contacting|reaching|bringing|your (?:patience|call|message|business|"
+    r"understanding|cooperation|feedback|loyalty)|calling(?! me\b| back\b)|being (?:a|our) (?:valued|loyal))",
+    r"i (?:completely |fully |totally |do |can )?understand (?:your|how you) "
+    r"(?:frustration|concern|feel|situation|pain|feelings)",
+    r"apologi[sz]e for (?:any|the|your|this) (?:\w+ )?(?:inconvenience|trouble|confusion|delay|error|"
+    r"mistake|experience)|(?:accept|offer) (?:my|our) (?:\w+ )?apologies|(?:my|our) condolences",
+    r"sorry (?:for|about) (?:any|the|your|this) (?:\w+ )?(?:inconvenience|frustration|loss|confusion|"
+    r"experience)|sorry for the trouble you",
+    r"sorry to hear (?:that|about|of|this|you)|sorry (?:that )?you(?:'re| are|'ve| have) "
+    r"(?:going|having|feeling|had|been|experienc\w+)",
+    r"dear (?:customer|sir|madam|mrs|mr|ms)|valued customer|(?:best|kind|warm) regards|yours sincerely",
+    r"customer (?:service|support) (?:agent|representative|team)\b.{0,20}\bhere",
+    r"rest assured|for your convenience|at your earliest convenience",
+    # Asking for the customer's details, and giving advice.
+    r"(?:provide|verify) (?:me |us )?(?:with )?your|confirm your (?:full |\w+ )?(?:name|account|address|"
+    r"date|details|identity|e-?mail|postcode|number|booking|order)",
+    r"(?:may|can|could) i have your (?!name\b)\w+|(?:what is|what's) your (?:account|order|booking|reference)",
+    r"(?:i'd|i would) (?:recommend|advise|suggest (?:that you )?(?:try|contact|visit|check|call)\w*)",
+    r"have you tried (?:turning|restarting|resetting|logging|clearing|checking|contacting|calling|using)",
+    r"you (?:can|could|may) (?:also )?(?:visit (?:our|the|us)|contact (?:us|our|the)|call (?:us|our|the)|"
+    r"try (?:again|our|the|to|logging|resetting))",
 )
-_MACHINE = re.compile(
-    r"\bas an? (?:ai|assistant|language model|agent|customer)\b|\blanguage model\b|\bi(?:'m| am) (?:an? )?(?:ai|assistant|bot|virtual|program)\b"
-    r"|\bmy (?:instructions|prompt|programming)\b|\b(?:role-?play|scenario|transcript|dialogue)\b",
-    re.IGNORECASE,
+_MACHINE = _any(
+    r"as an? (?:\w+ )?(?:ai|language model|chatbot|virtual assistant|ai assistant)|language model",
+    r"(?:i'm|i am) (?:only |just )?(?:an? |your )?(?:ai|bot|chatbot|virtual|program|computer program|"
+    r"language|digital assistant|simulated|simulation)(?! teacher)",
+    r"(?:i'm|i am) your assistant|i don't have (?:personal )?feelings",
+    r"my (?:system )?(?:prompt|programming|training data)|my instructions (?:are|say) (?:to|not|that i)",
+    r"role-?play(?:ing)?|(?:this|the) (?:scenario|dialogue|simulation|role)|in character|sample chat",
 )
 _STAGE = re.compile(
-    r"\*[^*]+\*|^\s*[\[(]|\((?:[a-z]+(?:s|ing)|softly|angrily|quietly|pause|silence)\b[^)]*\)|\[[^\]]*\]"
-    r"|\b(?:she|he|the customer) (?:sigh|paus|said|says|replie|type|cr(?:y|ie))\w*",
+    r"\*[^*]+\*|^\s*[\[(]|\[[^\]]*\]"
+    r"|\((?:sigh|paus|sob|cr(?:y|ie)|laugh|smil|typ|sniff|shout|whisper|nod|shak|look|trembl|voice|"
+    r"angr|soft|quiet|sad|cold|silen|beat|long|short|hang)\w*\b[^)]*\)"
+    r"|\b(?:the customer) (?:sigh|paus|said|says|replie|type|cr(?:y|ie))\w*"
+    r"|[\"”] (?:she|he|they) (?:sa(?:id|ys)|asks?|asked|repl|typ)\w*",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"(?:^|\s)[A-Z][A-Za-z]{2,15}(?: \([^)]*\))?:\s|\b(?:AGENT|CUSTOMER)\b")
-_MARKUP = re.compile(r"</?[a-z!|]|```|https?://|\{|\}|#{2,}|_{3,}|=>|\$\{", re.IGNORECASE)
-_CONTENT = re.compile(
-    r"\b(?:thank you so much|thanks so much|i feel (?:so much |much |a lot )?better|you've been (?:so |very |really )?(?:kind|helpful|great|wonderful)"
-    r"|that's (?:great|perfect|wonderful|fantastic)|i(?:'m| am) (?:so )?(?:happy|pleased|delighted|relieved)|problem solved|i appreciate (?:your|the|all)|have a (?:nice|good|great))\b",
-    re.IGNORECASE,
+_LABEL = re.compile(
+    r"^(?i:agent|customer|assistant|user|system|human|bot|operator|representative|support|rep|advisor)"
+    r"\s*(?:\([^)]*\))?\s*:"
+    # A capitalised word and a colon at the beginning, unless it is a way to open a sentence.
+    r"|^(?!(?:Look|Listen|Honestly|Well|Yes|No|Right|Fine|Okay|So|Question|Fact|Again|First|Second|And|"
+    r"But|Please|Sorry|Truth|Anyway)\b)(?:(?:Mrs|Mr|Ms|Dr)\.? )?[A-Z][A-Za-z]{2,15}(?: [A-Z][a-z]+)?"
+    r"(?: \([^)]*\))?:\s"
+    r"|(?:^|\s)[A-Z]{3,16}(?: \([^)]*\))?:\s|\b(?:AGENT|CUSTOMER)\b"
+)
+_MARKUP = re.compile(
+    r"</?[a-z!|]|```|https?://|\{|\}|#{2,}|_{3,}|=>|\$\{|\*\*|^\s*[-•]\s", re.IGNORECASE
+)
+_CONTENT = _any(
+    r"thank you so much|thanks so much|i feel (?:so much |much |a lot )?better|problem solved",
+    r"you've been (?:so |very |really )?(?:kind|helpful|great|wonderful)",
+    r"that's (?:great|perfect|wonderful|fantastic)|i appreciate (?:your|the|all)",
+    r"(?:i'm|i am) (?:so )?(?:happy|pleased|delighted|relieved)(?! to (?:wait|hold|pay|explain|prove))",
+    r"have an? (?:nice|good|great|lovely) (?:day|evening|afternoon|weekend|night|one|rest of)",
 )
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
@@ -67,23 +142,26 @@ class GuardContext:
 
 
 def objection(line: str, context: GuardContext) -> str | None:
-    """Why this line must not be shown, in a few words; None when it may."""
+    """Why this line, or this sentence, must not be shown, in a few words; None when it may."""
     straight = line.replace("’", "'").replace("‘", "'").strip()
     if len(re.findall(r"\w+", straight)) < LEAST_WORDS:
         return "too short"
-    for pattern, reason in (
-        (_MARKUP, "markup"),
-        (_LABEL, "speaker label"),
-        (_STAGE, "stage direction"),
-        (_MACHINE, "speaks as a machine"),
-        (_AGENT_TALK, "speaks as the agent"),
-    ):
-        if pattern.search(straight):
-            return reason
+    for words in (span.of(straight) for span in sentences(straight)):
+        for pattern, reason in (
+            (_MARKUP, "markup"),
+            (_LABEL, "speaker label"),
+            (_STAGE, "stage direction"),
+            (_MACHINE, "speaks as a machine"),
+            (_AGENT_TALK, "speaks as the agent"),
+        ):
+            if pattern.search(words):
+                return reason
+    if _narrates(straight, context.persona):
+        return "stage direction"
     if _foreign(straight, context.persona.language):
         return "another language"
-    if reason := _gives_away(straight, context):
-        return reason
+    if given_away := _gives_away(straight, context):
+        return given_away
     if _content_too_soon(straight, context):
         return "forgives too soon"
     if invented := _invented_number(straight, context):
@@ -95,15 +173,18 @@ def objection(line: str, context: GuardContext) -> str | None:
     return None
 
 
+def _narrates(line: str, persona: Persona) -> bool:
+    """Whether the line tells about the customer from outside: "Marjorie sighs"."""
+    first = re.escape(persona.name.split()[0])
+    verbs = "sighs?|pauses?|says?|said|replies|replied|types?|typed|cries|sobs?|nods?|smiles?"
+    return re.search(rf"\b{first} (?:\w+ly )?(?:{verbs})\b", line) is not None
+
+
 def _foreign(line: str, language: str) -> bool:
-    """Mostly non-Latin letters where the persona writes a Latin script."""
-    letters = [c for c in line if c.isalpha()]
-    latin = sum(c < "\u0250" for c in letters)
-    return (
-        bool(letters)
-        and not language.startswith(("ar", "he", "ja", "ko", "ru", "zh", "el", "hi"))
-        and latin < 0.8 * len(letters)
-    )
+    """Letters of another script, where the persona writes in Latin letters."""
+    return not language.startswith(
+        ("ar", "he", "ja", "ko", "ru", "zh", "el", "hi", "uk", "bg")
+    ) and any(c.isalpha() and c > "\u024f" and not "\u1e00" <= c <= "\u1eff" for c in line)
 
 
 def _gives_away(line: str, context: GuardContext) -> str | None:
@@ -133,23 +214,29 @@ def _invented_number(line: str, context: GuardContext) -> str | None:
             *(fact.says for fact in persona.facts if fact.id in context.released),
             *(fact.says for fact in persona.facts if fact.reveal == "freely"),
             *(moment.says for moment in persona.moments),
+            *(line for rung in persona.ladder for line in rung.lines),
             *context.said,
             *context.heard,
         ]
     )
-    numbers = set(_NUMBER.findall(known))
-    return next((n for n in _NUMBER.findall(line) if n not in numbers), None)
+    numbers = {_figure(n) for n in _NUMBER.findall(known)}
+    return next((n for n in _NUMBER.findall(line) if _figure(n) not in numbers), None)
+
+
+def _figure(number: str) -> str:
+    """One form for "07:15" and "7.15", and for "37" and "37.00"."""
+    return number.replace(":", ".").removesuffix(".00").lstrip("0") or "0"
 
 
 def _repeats(line: str, earlier: Sequence[str]) -> bool:
-    words = content_words(line)
-    start = re.findall(r"\w+", line.lower())[:6]
+    """Whether a line is an earlier one, begins like one, or says nothing beyond one."""
+    bare = re.findall(r"\w+", line.lower())
+    meant = set(content_words(line))
     for old in earlier:
-        if len(start) == 6 and re.findall(r"\w+", old.lower())[:6] == start:
+        old_bare = re.findall(r"\w+", old.lower())
+        if bare == old_bare or (len(bare) >= 6 and bare[:6] == old_bare[:6]):
             return True
-        old_words = set(content_words(old))
-        if len(set(words)) >= 3 and len(old_words.intersection(words)) >= REPEAT_SHARE * len(
-            set(words)
-        ):
+        shared = meant.intersection(content_words(old))
+        if len(meant) >= 3 and len(shared) >= REPEAT_SHARE * len(meant):
             return True
     return False

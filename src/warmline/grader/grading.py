@@ -6,16 +6,18 @@ at Finish, and survives a restart.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from warmline.backends.base import Backend, Priority
 from warmline.errors import BackendError, NotGraded
 from warmline.grader import checks, evidence, scoring
+from warmline.grader.calibration import weigh
 from warmline.grader.checks import APPLIES, WHOLE_SESSION, Answer
 from warmline.library import Entry
-from warmline.rubric import Check, Rubric, Step
+from warmline.rubric import Rubric, Step
 from warmline.transcript import Transcript
 
 #: The subject under which the answers about the neutral reply are kept, for all sessions.
@@ -91,7 +93,13 @@ class Grader:
             ),
         ):
             for step, check in pairs:
-                await self._ask(NEUTRAL, known, step, check, turn, material, priority)
+                await self._ask(NEUTRAL, known, step, check.id, check.ask, turn, material, priority)
+        whole = checks.neutral_session_material()
+        for step in self.rubric.steps:
+            if step.applies_when:
+                await self._ask(
+                    NEUTRAL, known, step, APPLIES, step.applies_when, WHOLE_SESSION, whole, priority
+                )
 
     async def read_turn(
         self, transcript: Transcript, turn: int, priority: Priority = Priority.BACKGROUND
@@ -104,18 +112,25 @@ class Grader:
         known = await self._known(transcript.id)
         material = checks.turn_material(transcript, turn)
         for step, check in checks.turn_checks(self.rubric):
-            await self._ask(transcript.id, known, step, check, turn, material, priority)
+            await self._ask(
+                transcript.id, known, step, check.id, check.ask, turn, material, priority
+            )
 
-    async def grade(self, transcript: Transcript) -> AsyncIterator[Looking | scoring.Grade]:
+    async def grade(
+        self, transcript: Transcript, *, asks_for_no: bool | None = None
+    ) -> AsyncGenerator[Looking | scoring.Grade, None]:
         """Grade a whole conversation: the step being looked at, again and again; last the grade.
+
+        ``asks_for_no`` says whether the right answer was a compassionate no; None asks the model.
 
         Raises:
             NotGraded: with the reason, when the model fails or there is too little to grade.
         """
         self._enough(transcript)
         try:
-            async for one in self._grade(transcript):
-                yield one
+            async with aclosing(self._grade(transcript, asks_for_no)) as steps:
+                async for one in steps:
+                    yield one
         except BackendError as error:
             raise NotGraded(
                 f"Not graded: {error} What was said is kept; try the grading again."
@@ -129,7 +144,9 @@ class Grader:
                 f"Write at least {LEAST_REPLIES} replies of a sentence or more."
             )
 
-    async def _grade(self, transcript: Transcript) -> AsyncIterator[Looking | scoring.Grade]:
+    async def _grade(
+        self, transcript: Transcript, asks_for_no: bool | None
+    ) -> AsyncGenerator[Looking | scoring.Grade, None]:
         steps = self.rubric.steps
         yield Looking(0, len(steps), steps[0].name)
         await self.prepare(Priority.FINISH)
@@ -143,10 +160,14 @@ class Grader:
             if step.scope == "session":
                 for check in step.checks:
                     await self._ask(
-                        transcript.id, known, step, check, WHOLE_SESSION, whole, Priority.FINISH
-                    )
+                        transcript.id, known, step, check.id, check.ask, WHOLE_SESSION, whole,
+                        Priority.FINISH,
+                    )  # fmt: skip
             reading = scoring.read_step(step, transcript, await self._answers(transcript.id))
-            reading.applies = await self._applies(transcript.id, known, step, whole)
+            if step.only_for_a_no and asks_for_no is not None:
+                reading.applies = float(asks_for_no)
+            else:
+                reading.applies = await self._applies(transcript.id, known, step, whole)
             quotes = await self._evidence(reading, transcript)
             grades.append(scoring.grade_step(reading, quotes))
         percent, passed, failed_by = scoring.total(self.rubric, grades)
@@ -178,15 +199,16 @@ class Grader:
         subject: str,
         known: dict[Key, float | None],
         step: Step,
-        check: Check,
+        check_id: str,
+        text: str,
         turn: int,
         material: str,
         priority: Priority,
     ) -> None:
-        key = (step.id, check.id, turn)
+        key = (step.id, check_id, turn)
         if key in known:
             return
-        known[key] = await checks.ask(self.backend, material, check.ask, priority)
+        known[key] = await checks.ask(self.backend, material, text, priority)
         await self.book.keep(subject, self.entry.hash, self.backend.digest, key, known[key])
 
     async def _applies(
@@ -195,13 +217,12 @@ class Grader:
         """How likely the step applies; None when it always does or the model does not say."""
         if step.applies_when is None:
             return None
+        await self._ask(
+            subject, known, step, APPLIES, step.applies_when, WHOLE_SESSION, material,
+            Priority.FINISH,
+        )  # fmt: skip
         key = (step.id, APPLIES, WHOLE_SESSION)
-        if key not in known:
-            known[key] = await checks.ask(
-                self.backend, material, step.applies_when, Priority.FINISH
-            )
-            await self.book.keep(subject, self.entry.hash, self.backend.digest, key, known[key])
-        return known[key]
+        return weigh(known[key], (await self._known(NEUTRAL)).get(key), None)
 
     async def _answers(self, subject: str) -> list[Answer]:
         neutral = {(s, c): p for (s, c, _), p in (await self._known(NEUTRAL)).items()}
@@ -218,11 +239,8 @@ class Grader:
         step = reading.step
         best = reading.best_turn()
         support = reading.support(best) if best is not None else None
-        if (
-            best is not None
-            and support is not None
-            and support > 1 / (2 * (step.highest - step.lowest))
-        ):
+        shows = support is not None and support > 1 / (2 * (step.highest - step.lowest))
+        if best is not None and (shows or reading.watches_for_faults):
             quote = await self._supporting_quote(reading, transcript, best)
             if quote:
                 quotes.append(quote)

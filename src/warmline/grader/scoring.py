@@ -23,7 +23,14 @@ UNCLEAR_BAND = (0.4, 0.6)
 #: With more than this share of the weight unclear, there is not enough to judge the session by.
 MOST_UNCLEAR = 0.5
 #: A step applies unless its question is answered "no" more surely than this.
-APPLIES_ABOVE = 0.3
+APPLIES_ABOVE = 0.5
+#: The values that stand for the lowest and the highest level; between them levels are even.
+#: No reply reaches 0 or 1: a model is never quite sure, and no detector finds everything.
+ANCHORS = (0.1, 0.85)
+
+
+#: What a step that mostly watches for faults is worth when none is found, before any praise.
+WITHOUT_FAULT = 0.6
 
 
 class StepGrade(BaseModel):
@@ -51,7 +58,7 @@ class StepGrade(BaseModel):
 
 
 class Grade(BaseModel):
-    """All steps and the total. ``total`` is a percentage; None when there is not enough to judge."""
+    """All steps and the total: a percentage, or None when there is not enough to judge."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -81,6 +88,12 @@ class StepReading:
     def turns(self) -> list[int]:
         """The turns that the checks were asked about."""
         return sorted({turn for by_turn in self.strengths.values() for turn in by_turn})
+
+    @property
+    def watches_for_faults(self) -> bool:
+        """Whether most of the step's checks count against it, as for a step about respect."""
+        against = sum(check.counts == "against" for check in self.step.checks)
+        return against > len(self.step.checks) / 2
 
     def support(self, turn: int) -> float | None:
         """How strongly one turn shows the step: the mean of its checks that count for it."""
@@ -146,13 +159,21 @@ def read_step(step: Step, transcript: Transcript, answers: Iterable[Answer]) -> 
 
 
 def step_value(reading: StepReading) -> float | None:
-    """How far the step was reached, 0 to 1: its best turn, less the worst fault of any turn."""
-    best = reading.best_turn()
-    support = reading.support(best) if best is not None else None
-    if support is None:
+    """How far the step was reached, 0 to 1: each check at its best, less the worst fault.
+
+    A check counts where it was met best, so that nobody has to do everything in one reply.
+    """
+    known = [
+        value
+        for check in reading.step.checks
+        if check.counts == "for" and (value := reading.best(check)) is not None
+    ]
+    if not known:
         return None
+    base = WITHOUT_FAULT if reading.watches_for_faults else 0.0
+    value = base + (1 - base) * fmean(known)
     fault = reading.fault()
-    return support * (1 - fault[2]) if fault and fault[2] > UNCLEAR_BAND[1] else support
+    return value * (1 - fault[2]) if fault and fault[2] > UNCLEAR_BAND[1] else value
 
 
 def grade_step(reading: StepReading, evidence: Sequence[Quote]) -> StepGrade:
@@ -183,10 +204,17 @@ def grade_step(reading: StepReading, evidence: Sequence[Quote]) -> StepGrade:
     known = [v for v in strengths.values() if v is not None]
     if all(UNCLEAR_BAND[0] <= v <= UNCLEAR_BAND[1] for v in known):
         return result("unclear", reason="The signs point neither way.")
-    level = step.lowest + round(value * (step.highest - step.lowest))
+    level = level_of(value, step)
     if level > step.lowest and not evidence:
         return result("unclear", reason="No words of yours could be found that show it.")
     return result("graded", level)
+
+
+def level_of(value: float, step: Step) -> int:
+    """The level that a value of 0 to 1 stands for."""
+    low, high = ANCHORS
+    part = min(1.0, max(0.0, (value - low) / (high - low)))
+    return step.lowest + round(part * (step.highest - step.lowest))
 
 
 def _rounded(value: float | None) -> float | None:

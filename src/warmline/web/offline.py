@@ -51,6 +51,10 @@ class OfflinePages:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if b"text/html" in dict(scope["headers"]).get(b"accept", b""):
+            # A page has to come uncompressed, or its links could not be seen.
+            kept = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+            scope = {**scope, "headers": kept}
         start: Message | None = None
         body = b""
 
@@ -77,4 +81,17 @@ class OfflinePages:
                 return
             await send(message)
 
-        await self.app(scope, receive, wrapped)
+        gone = False
+
+        async def watched() -> Message:
+            nonlocal gone
+            message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
+            return message
+
+        try:
+            await self.app(scope, watched, wrapped)
+        except RuntimeError:
+            # A browser that has gone leaves nobody to answer; that is no fault to report.
+            if not gone:
+                raise

@@ -7,11 +7,12 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from warmline.errors import WarmlineError
 from warmline.settings import PROJECT, Settings
 from warmline.web import runtime
+from warmline.web.avatars import initials_svg
 from warmline.web.offline import OfflinePages
 
 
@@ -33,6 +34,11 @@ def create_app(settings: Settings) -> FastAPI:
         """Say that the server is up, and with which model."""
         backend = runtime.current().backend
         return {"status": "ok", "backend": backend.name, "model": backend.model}
+
+    @app.get("/avatars/{name}")
+    async def avatar(name: str) -> Response:
+        """Draw the round picture beside a message."""
+        return Response(initials_svg(name), media_type="image/svg+xml")
 
     mount_chainlit(app, str(PROJECT / "app.py"), path="/")
     return app
