@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -44,11 +45,13 @@ LOCAL_USER = "you"
 def _settings() -> Settings:
     try:
         return Settings()
-    except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
-            for item in error.errors(include_url=False)
-        ]
+    except (ValidationError, TOMLDecodeError, UnicodeDecodeError) as error:
+        lines = [f"warmline.toml: {error}"]
+        if isinstance(error, ValidationError):
+            lines = [
+                f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}"
+                for item in error.errors(include_url=False)
+            ]
         raise WarmlineError(
             "A setting is wrong; look at warmline.toml and the WARMLINE_ variables.\n"
             + "\n".join(lines)
@@ -233,7 +236,9 @@ def _print_card(card: dict[str, Any]) -> None:
         out.print(escape(f"It could say: “{rewritten['rewritten']}” {rewritten['reason']}"))
     out.print()
     for step in card["steps"]:
-        level = f"{step['level']} of {step['highest']}" if step["level"] else step["status"]
+        level = step["status"]
+        if step["level"] is not None:
+            level = f"{step['level']} of {step['highest']}"
         out.print(escape(f"{step['name']}: {level}. {step['means'] or step['reason']}"))
         for quote in step["evidence"]:
             out.print(escape(f"  “{quote['quote']}” (your reply {quote['reply']})"))
@@ -261,9 +266,9 @@ async def grade(file: Path, rubric_name: str, as_json: bool) -> None:
     failed = 0
     try:
         grader = Grader(backend, rubric, MemoryBook())
-        for transcript in transcripts:
+        for number, transcript in enumerate(transcripts):
             try:
-                await _grade_one(grader, rubric, transcript, as_json)
+                await _grade_one(grader, rubric, transcript, number, as_json)
             except WarmlineError as error:
                 failed += 1
                 if as_json:
@@ -282,15 +287,18 @@ async def grade(file: Path, rubric_name: str, as_json: bool) -> None:
 
 
 async def _grade_one(
-    grader: Grader, rubric: Entry[Rubric], transcript: Transcript, as_json: bool
+    grader: Grader, rubric: Entry[Rubric], transcript: Transcript, number: int, as_json: bool
 ) -> None:
-    async for step in grader.grade(transcript):
+    # Answers are kept by id, and a file may use one id twice.
+    own = transcript.model_copy(update={"id": f"{number}: {transcript.id}"})
+    async for step in grader.grade(own):
         if isinstance(step, Grade):
+            named = step.model_copy(update={"id": transcript.id})
             if as_json:
-                record = {"status": "graded", **step.model_dump(mode="json")}
+                record = {"status": "graded", **named.model_dump(mode="json")}
                 click.echo(json.dumps(record, ensure_ascii=False))
             else:
-                _print_grade(step)
+                _print_grade(named)
         elif not as_json:
             err.print(escape(f"Looking at: {step.name}"))
 

@@ -48,8 +48,10 @@ def as_json(
 
 def _quoted(text: str) -> str:
     """A message as a Markdown quotation, so that nothing in it is read as Markdown structure."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
-    return "\n".join(f"> {line}" for line in escaped.splitlines())
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", text)
+    lines = (line.strip() for line in escaped.splitlines())
+    # At the beginning of a line these would make a list, a rule or a heading.
+    return "\n".join("> " + re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line) for line in lines)
 
 
 def as_markdown(
@@ -69,7 +71,9 @@ def as_markdown(
         if card["total"] is not None:
             parts.append(f"Total: {card['total']} of 100 (mark to reach: {card['pass_mark']})")
         for step in card["steps"]:
-            level = f"{step['level']} of {step['highest']}" if step["level"] else step["status"]
+            level = step["status"]
+            if step["level"] is not None:
+                level = f"{step['level']} of {step['highest']}"
             quotes = "\n\n".join(_quoted(quote["quote"]) for quote in step["evidence"])
             parts.append(
                 f"### {step['name']}: {level}\n\n{step['means'] or step['reason']}\n\n{quotes}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from warmline.grader.coaching import Coaching
@@ -36,7 +37,8 @@ def report_card(
         "session_id": stored.session_id,
         "heading": heading,
         "summary": summary,
-        "total": None if grade.total is None else round(grade.total),
+        # Rounded down: 69.6 is not the 70 that had to be reached.
+        "total": None if grade.total is None else math.floor(grade.total),
         "passed": grade.passed,
         "pass_mark": grade.pass_mark,
         "failed_by": [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -108,7 +109,11 @@ class Store:
             WarmlineError: if the file cannot be opened, is damaged, or is not a database.
         """
         store = cls(file)
-        await store._run(store._open)
+        try:
+            await store._run(store._open)
+        except BaseException:
+            store._thread.shutdown(wait=False)
+            raise
         return store
 
     async def close(self) -> None:
@@ -403,7 +408,11 @@ class Store:
         """Turns in which the words stand: session, turn number and text, best first."""
 
         def work() -> list[tuple[str, int, str]]:
-            rows = self._open_db.table("turns").search(words, limit=limit, quote=True)
+            # Each word in quotes of its own, so that nothing typed is taken as search syntax.
+            quoted = " ".join(f'"{word}"' for word in re.findall(r"\w+", words))
+            if not quoted:
+                return []
+            rows = self._open_db.table("turns").search(quoted, limit=limit)
             return [(row["session_id"], row["number"], row["text"]) for row in rows]
 
         return await self._run(work)

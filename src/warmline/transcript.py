@@ -17,6 +17,7 @@ Role = Literal["customer", "agent"]
 LONGEST_MESSAGE = 10_000
 #: A conversation may be this long.
 LONGEST_TRANSCRIPT = 400
+LONGEST_ID = 200
 
 
 class Turn(BaseModel):
@@ -33,7 +34,7 @@ class Transcript(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str = Field(min_length=1, max_length=200)
+    id: str = Field(min_length=1, max_length=LONGEST_ID)
     turns: list[Turn] = Field(min_length=1, max_length=LONGEST_TRANSCRIPT)
     customer_name: str = ""
 
@@ -51,7 +52,8 @@ _SPEAKER = re.compile(r"^\s*(customer|agent)\s*:\s?(.*)$", re.IGNORECASE)
 
 def _from_plain_text(text: str, file: Path) -> Transcript:
     turns: list[tuple[Role, list[str]]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Only line breaks end a line here: other marks, such as U+2028, belong to what was said.
+    for number, line in enumerate(text.split("\n"), start=1):
         if match := _SPEAKER.match(line):
             role: Role = "customer" if match[1].lower() == "customer" else "agent"
             turns.append((role, [match[2]]))
@@ -67,10 +69,13 @@ def _from_plain_text(text: str, file: Path) -> Transcript:
         raise FileProblems(
             [Problem(file, 1, "", "no messages; write `Customer:` / `Agent:` lines")]
         )
-    return _validated({"id": file.stem or "transcript", "turns": kept}, file, 1)
+    return _validated({"id": file.stem[:LONGEST_ID] or "transcript", "turns": kept}, file, 1)
 
 
 def _validated(data: object, file: Path, line: int) -> Transcript:
+    if not isinstance(data, dict):
+        message = "expected an object with `id` and `turns`"
+        raise FileProblems([Problem(file, line, "", message)])
     try:
         return Transcript.model_validate(data)
     except ValidationError as error:
@@ -90,6 +95,14 @@ def _json(text: str, file: Path, line: int) -> object:
         raise FileProblems([Problem(file, where, "", f"not valid JSON: {error}")]) from error
 
 
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def parse_transcripts(text: str, file: Path) -> list[Transcript]:
     """Read transcripts: this product's JSON, JSON lines, or ``Customer:``/``Agent:`` lines.
 
@@ -98,17 +111,17 @@ def parse_transcripts(text: str, file: Path) -> list[Transcript]:
     Raises:
         FileProblems: with the line of every problem.
     """
-    stripped = text.lstrip("\ufeff \t\r\n")
-    if not stripped.startswith(("{", "[")):
-        return [_from_plain_text(text.lstrip("\ufeff"), file)]
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if not text.lstrip().startswith(("{", "[")):
+        return [_from_plain_text(text, file)]
     try:
-        whole = json.loads(stripped)
+        whole = json.loads(text)
     except (ValueError, RecursionError):
-        return [
-            _validated(_json(line, file, number), file, number)
-            for number, line in enumerate(text.splitlines(), start=1)
-            if line.strip()
-        ]
+        lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        if not _is_json(lines[0][1]):
+            # One broken object over many lines: the place where it breaks says more.
+            _json(text, file, 1)
+        return [_validated(_json(line, file, number), file, number) for number, line in lines]
     items = whole if isinstance(whole, list) else [whole]
     if not items:
         raise FileProblems([Problem(file, 1, "", "no transcripts in this file")])

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from warmline.errors import FileProblems, Problem
 
@@ -50,7 +50,9 @@ def _plain(node: Any, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
         plain: dict[Any, Any] = {}
         for key, value in node.items():
             here = (*path, key)
-            lines[here] = node.lc.key(key)[0] + 1
+            # A key that a merge (`<<:`) brought in has no place of its own.
+            position = node.lc.key(key)
+            lines[here] = position[0] + 1 if position else node.lc.line + 1
             plain[key] = _plain(value, here, lines)
         return plain
     if isinstance(node, CommentedSeq):
@@ -109,6 +111,8 @@ def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
     """
     try:
         tree = YAML(typ="rt", pure=True).load(text)
+        lines: dict[FieldPath, int] = {}
+        plain = _plain(tree, (), lines)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -116,13 +120,11 @@ def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
         raise FileProblems(
             [Problem(file, line, "", f"not valid YAML: {problem}; check indents and quotes")]
         ) from error
-    except (YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # the parser has many ways to trip over a broken file
         first = (str(error) or "unreadable").split("\n")[0]
         raise FileProblems([Problem(file, 1, "", f"not valid YAML: {first}")]) from error
     if not isinstance(tree, CommentedMap):
         raise FileProblems([Problem(file, 1, "", "expected fields such as `id:` and `title:`")])
-    lines: dict[FieldPath, int] = {}
-    plain = _plain(tree, (), lines)
     try:
         return model.model_validate(plain)
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -40,6 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
         """Draw the round picture beside a message."""
         return Response(initials_svg(name), media_type="image/svg+xml")
 
+    # It reports at every page that only one language has a help text; the help is English.
+    logging.getLogger("chainlit").setLevel(logging.ERROR)
     mount_chainlit(app, str(PROJECT / "app.py"), path="/")
     return app
 

@@ -1,0 +1,258 @@
+"""The coaching points at words of this session, and shows no rewrite that is not better."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import ScriptedBackend
+from snapshots import small_persona, small_rubric
+
+from warmline.backends.base import YesNoQuestion
+from warmline.errors import BackendError
+from warmline.grader import coaching
+from warmline.grader.checks import NEUTRAL_REPLY
+from warmline.grader.coaching import Rewrite, next_step, rewrite, strengths, weakest, weakest_turn
+from warmline.grader.evidence import Quote
+from warmline.grader.grading import Grader, MemoryBook
+from warmline.grader.scoring import Grade, StepGrade, StepReading
+from warmline.library import Library
+from warmline.rubric import Rubric, Step
+from warmline.transcript import Transcript, Turn
+
+NORA = small_persona().item
+SMALL = small_rubric().item
+HEAR, RUSH, CLOSE, SAY_NO = SMALL.steps
+
+TALK = Transcript(
+    id="talk",
+    customer_name="Nora Quill",
+    turns=[
+        Turn(role="customer", text="Hello. My heating has been off for a week and the flat is freezing cold."),
+        Turn(role="agent", text="Please give me the account number that stands on the letter."),
+        Turn(role="customer", text="I gave it. I have explained it to three people already."),
+        Turn(role="agent", text="An engineer comes tomorrow at 9, Mrs Quill."),
+    ],
+)  # fmt: skip
+FIRST, LAST = 1, 3
+
+
+def graded(step: Step, level: int | None, *quotes: Quote) -> StepGrade:
+    return StepGrade(
+        id=step.id,
+        name=step.name,
+        status="graded" if level is not None else "unclear",
+        level=level,
+        means="" if level is None else step.meaning(level),
+        lowest=step.lowest,
+        highest=step.highest,
+        weight=step.weight,
+        checks={},
+        evidence=list(quotes),
+    )
+
+
+def grade(*steps: StepGrade, failed_by: tuple[str, ...] = ()) -> Grade:
+    return Grade(
+        id="talk",
+        rubric="small",
+        rubric_hash="r",
+        total=50.0,
+        passed=False,
+        failed_by=list(failed_by),
+        pass_mark=60,
+        steps=list(steps),
+        prompt_version="v",
+        backend="scripted",
+        model="m",
+        digest="d",
+    )
+
+
+def readings(step: Step, by_turn: dict[int, float]) -> dict[str, StepReading]:
+    known = {c.id: dict(by_turn) for c in step.checks if c.counts == "for"}
+    return {step.id: StepReading(step, None, {**known})}
+
+
+# What went well
+
+ONE, TWO = Quote(turn=1, quote="One."), Quote(turn=3, quote="Two.")
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([graded(HEAR, 4, ONE), graded(CLOSE, 4, TWO)], [("close", "Two."), ("hear", "One.")]),
+        ([graded(HEAR, 5, ONE), graded(CLOSE, 4, ONE)], [("hear", "One.")]),
+        ([graded(HEAR, 5, ONE), graded(CLOSE, 3, ONE, TWO)], [("hear", "One."), ("close", "Two.")]),
+        ([graded(HEAR, 2, ONE), graded(CLOSE, 1, TWO)], []),
+        ([graded(HEAR, None), graded(CLOSE, 4)], []),
+        (
+            [graded(HEAR, 5, ONE), graded(CLOSE, 4, TWO), graded(SAY_NO, 2, Quote(turn=3, quote="T"))],
+            [("hear", "One."), ("close", "Two.")],
+        ),
+        ([graded(RUSH, 2, ONE)], []),
+    ],
+    ids=["best first", "never one quote twice", "its next quote", "nothing went well",
+         "no words, no praise", "two at most", "words that show a fault are no praise"],
+)  # fmt: skip
+def test_strengths_are_reached_steps_with_words_of_their_own(
+    steps: list[StepGrade], expected: list[tuple[str, str]]
+) -> None:
+    assert [(s.step, s.quote.quote) for s in strengths(grade(*steps), SMALL)] == expected
+
+
+# What to work on
+
+
+@pytest.mark.parametrize(
+    ("steps", "failed_by", "expected"),
+    [
+        # Lost: hear 2 · 2/4 = 1, close 1 · 3/4
+        ([graded(HEAR, 3), graded(CLOSE, 1)], (), "hear"),
+        # Lost: hear 2 · 1/4, close 1 · 3/4
+        ([graded(HEAR, 4), graded(CLOSE, 1)], (), "close"),
+        ([graded(HEAR, 4), graded(CLOSE, 1)], ("hear",), "hear"),
+        ([graded(HEAR, None), graded(RUSH, 3)], (), "rush"),
+        ([graded(HEAR, 5), graded(RUSH, 1), graded(CLOSE, 4)], (), None),
+        ([graded(HEAR, None)], (), None),
+    ],
+)
+def test_the_next_step_is_what_costs_most(
+    steps: list[StepGrade], failed_by: tuple[str, ...], expected: str | None
+) -> None:
+    chosen = weakest(grade(*steps, failed_by=failed_by), SMALL)
+    assert (chosen.id if chosen else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("step", "by_turn", "turn"),
+    [(HEAR, {1: 0.2, 3: 0.9}, 1), (HEAR, {1: 0.9, 3: 0.2}, 3), (CLOSE, {-1: 0.1}, LAST)],
+    ids=["the first reply", "the second", "the end for a step about the whole"],
+)
+def test_the_moment_is_the_reply_that_needed_it_most(
+    step: Step, by_turn: dict[int, float], turn: int
+) -> None:
+    assert weakest_turn(step, readings(step, by_turn), TALK) == turn
+
+
+def test_the_next_step_is_tied_to_what_this_customer_said() -> None:
+    found = next_step(grade(graded(HEAR, 1)), SMALL, readings(HEAR, {1: 0.1, 3: 0.8}), TALK)
+    assert found is not None
+    assert (found.step, found.turn, found.why) == ("hear", FIRST, HEAR.why)
+    assert (
+        found.customer_said == "My heating has been off for a week and the flat is freezing cold."
+    )
+    assert found.customer_said in TALK.turns[0].text
+    assert found.aim == "All of it was heard."
+    lower = next_step(grade(graded(RUSH, 3)), SMALL, readings(RUSH, {1: 0.9, 3: 0.9}), TALK)
+    assert lower is not None
+    assert lower.aim == "Nobody was rushed."
+
+
+def test_without_a_customers_word_before_it_none_is_invented() -> None:
+    alone = Transcript(id="a", turns=TALK.turns[1:2])
+    found = next_step(grade(graded(CLOSE, 0)), SMALL, {}, alone)
+    assert found is not None
+    assert found.customer_said == ""
+
+
+# The rewrite
+
+BETTER = "I'm so sorry; a whole week without heating must be miserable for you."
+
+
+def feeling(library: Library) -> Step:
+    """The core rubric's step about the customer's feeling."""
+    return library.rubric("core").item.step("acknowledge")
+
+
+async def rewritten(library: Library, *lines: str) -> tuple[Rewrite | None, ScriptedBackend]:
+    backend = ScriptedBackend(continuations=[f" {line}" for line in lines])
+    made = await rewrite(backend, feeling(library), TALK, FIRST, NORA, seed=3)
+    return made, backend
+
+
+async def test_a_better_reply_is_shown_with_what_is_better(library: Library) -> None:
+    made, backend = await rewritten(library, BETTER)
+    assert made is not None
+    assert (made.turn, made.original) == (FIRST, TALK.turns[FIRST].text)
+    assert BETTER in made.rewritten
+    assert "names what Nora feels" in made.reason
+    (request,) = backend.requests
+    assert TALK.turns[FIRST].text in request.text
+    assert " ".join(NORA.brief.may) in request.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "Sorry.",
+        "A week without heating must be miserable, so you get £75 back by Friday.",
+        "A week without heating must be miserable for you, [customer name].",
+        "A week without heating must be miserable for you, {name}.",
+        "A week without heating must be miserable for you, <name>.",
+        "My heating has been off for a week and the flat is freezing cold, that's miserable.",
+        "It must be miserable for you, but you should have read the letter.",
+        "I understand your frustration, and we apologise for any inconvenience caused to you.",
+        "Thank you, and then please look at the letter for me once more.",
+        "Missing her first day at school because of us must hurt you so much.",
+        "A week without heating must be miserable for you " * 30 + ".",
+    ],
+    ids=["nothing", "too short", "invents money", "a blank", "braces", "angle brackets",
+         "echoes the customer", "blames", "stock phrases", "no gain", "another customer's story",
+         "endless"],
+)  # fmt: skip
+async def test_a_reply_that_is_not_better_and_honest_is_not_shown(
+    library: Library, line: str
+) -> None:
+    made, backend = await rewritten(library, *[line] * coaching.ATTEMPTS)
+    assert made is None
+    assert backend.left["continue"] == 0
+
+
+async def test_a_good_try_after_bad_ones_is_shown(library: Library) -> None:
+    made, backend = await rewritten(library, "Sorry.", "You get £75 back, I promise you.", BETTER)
+    assert made is not None
+    assert BETTER in made.rewritten
+    seeds = [request.kwargs["seed"] for request in backend.requests]
+    assert len(set(seeds)) == 3
+
+
+async def test_a_number_from_the_brief_is_no_invention(library: Library) -> None:
+    line = "A whole week without heating must be miserable; the engineer can be with you at 9."
+    made, _ = await rewritten(library, line)
+    assert made is not None
+
+
+# All together
+
+
+async def coached(backend: ScriptedBackend, rubric: Rubric = SMALL) -> coaching.Coaching:
+    def yes(question: YesNoQuestion) -> float:
+        if f"Agent: {NEUTRAL_REPLY}" in question.material:
+            return 0.5
+        return 0.97 if "recap" in question.question or "wish" in question.question else 0.03
+
+    asker = ScriptedBackend(yes=yes)
+    grader = Grader(asker, small_rubric(), MemoryBook())
+    *_, made = [step async for step in grader.grade(TALK)]
+    assert isinstance(made, Grade)
+    known = await grader.readings(TALK)
+    return await coaching.coach(backend, made, rubric, known, TALK, NORA)
+
+
+async def test_a_model_that_fails_leaves_the_coaching_that_needs_none() -> None:
+    whole = await coached(ScriptedBackend(continuations=[BackendError("The model is away.")]))
+    assert whole.rewrite is None
+    assert whole.next_step is not None
+    assert whole.next_step.step == "hear"
+    assert [strength.step for strength in whole.strengths] == ["close"]
+    assert whole.prompt_version == coaching.COACH_PROMPT_VERSION
+
+
+async def test_coaching_quotes_only_what_was_said() -> None:
+    whole = await coached(ScriptedBackend(continuations=["Hm."] * coaching.ATTEMPTS))
+    for strength in whole.strengths:
+        assert strength.quote.quote in TALK.turns[strength.quote.turn].text
+    assert whole.next_step is not None
+    assert any(whole.next_step.customer_said in turn.text for turn in TALK.turns)
