@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chromium import chromium
 from playwright.sync_api import Browser, Page, Response, WebSocket, sync_playwright
 
+from chromium import chromium
 from warmline.settings import PROJECT
 
 CHROMIUM_ARGS = [

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 import pytest
-from fakes import Line, ScriptedBackend
 from hypothesis import example, given
 from hypothesis import strategies as st
-from snapshots import assert_snapshot, small_persona
 
+from fakes import Line, ScriptedBackend
+from snapshots import assert_snapshot, small_persona
 from warmline.customer.actor import (
     ACTOR_PROMPT_VERSION,
     ATTEMPTS,

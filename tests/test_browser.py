@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ollama_stub import OllamaStub, Script, running_stub
 from playwright.sync_api import Browser, Page
 from ruamel.yaml import YAML
-from served import Server, Traffic, browser, choose, lines, send, wait_for_answer
 
+from ollama_stub import OllamaStub, Script, running_stub
+from served import Server, Traffic, browser, choose, lines, send, wait_for_answer
 from warmline.library import Library
 from warmline.persona import Persona, mentions
 from warmline.settings import PROJECT
@@ -154,7 +154,8 @@ def test_practise_end_to_end_on_the_real_model(
     assert quotes
     for quote in quotes:
         words, turn = quote.get_attribute("data-quote"), quote.get_attribute("data-turn")
-        assert words and words in page.inner_text(f"#step-{turn}")
+        assert words
+        assert words in page.inner_text(f"#step-{turn}")
     assert page.query_selector("[data-strengths]")
     page.screenshot(path=tmp_path / "report.png", full_page=True)
 
@@ -165,7 +166,7 @@ def test_practise_end_to_end_on_the_real_model(
     # A past session opens with its report card, and a new try is one click away.
     page.reload()
     page.wait_for_selector("[data-report]", timeout=30_000)
-    assert lines(page, "agent") == [reply for reply in KIND[:sent]]
+    assert lines(page, "agent") == KIND[:sent]
     page.click("text=Practise again")
     page.wait_for_selector("#wl-finish", timeout=30_000)
     assert lines(page, "customer")[0] == persona.opening

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from fakes import ScriptedBackend
 from snapshots import small_persona, small_rubric
-
 from warmline.backends.base import YesNoQuestion
 from warmline.errors import BackendError
 from warmline.grader import coaching
@@ -68,8 +68,10 @@ def grade(*steps: StepGrade, failed_by: tuple[str, ...] = ()) -> Grade:
 
 
 def readings(step: Step, by_turn: dict[int, float]) -> dict[str, StepReading]:
-    known = {c.id: dict(by_turn) for c in step.checks if c.counts == "for"}
-    return {step.id: StepReading(step, None, {**known})}
+    known: dict[str, dict[int, float | None]] = {
+        check.id: {**by_turn} for check in step.checks if check.counts == "for"
+    }
+    return {step.id: StepReading(step, None, known)}
 
 
 # What went well
@@ -157,7 +159,8 @@ def test_without_a_customers_word_before_it_none_is_invented() -> None:
 
 # The rewrite
 
-BETTER = "I'm so sorry; a whole week without heating must be miserable for you."
+#: How the model goes on from a beginning such as "It must be so hard".
+BETTER = ", a week without heating in that freezing cold flat must be so hard for you."
 
 
 def feeling(library: Library) -> Step:
@@ -166,61 +169,61 @@ def feeling(library: Library) -> Step:
 
 
 async def rewritten(library: Library, *lines: str) -> tuple[Rewrite | None, ScriptedBackend]:
-    backend = ScriptedBackend(continuations=[f" {line}" for line in lines])
+    backend = ScriptedBackend(continuations=lines)
     made = await rewrite(backend, feeling(library), TALK, FIRST, NORA, seed=3)
     return made, backend
 
 
 async def test_a_better_reply_is_shown_with_what_is_better(library: Library) -> None:
-    made, backend = await rewritten(library, BETTER)
+    made, backend = await rewritten(library, *[BETTER] * coaching.ATTEMPTS)
     assert made is not None
     assert (made.turn, made.original) == (FIRST, TALK.turns[FIRST].text)
     assert BETTER in made.rewritten
-    assert "names what Nora feels" in made.reason
-    (request,) = backend.requests
-    assert TALK.turns[FIRST].text in request.text
-    assert " ".join(NORA.brief.may) in request.text
+    assert made.original in made.rewritten
+    assert "names what Nora" in made.reason
+    prompt = backend.requests[0].text
+    assert TALK.turns[FIRST].text in prompt
+    assert " ".join(NORA.brief.may) in prompt
 
 
 @pytest.mark.parametrize(
     "line",
     [
         "",
-        "Sorry.",
-        "A week without heating must be miserable, so you get £75 back by Friday.",
-        "A week without heating must be miserable for you, [customer name].",
-        "A week without heating must be miserable for you, {name}.",
-        "A week without heating must be miserable for you, <name>.",
-        "My heating has been off for a week and the flat is freezing cold, that's miserable.",
-        "It must be miserable for you, but you should have read the letter.",
-        "I understand your frustration, and we apologise for any inconvenience caused to you.",
-        "Thank you, and then please look at the letter for me once more.",
-        "Missing her first day at school because of us must hurt you so much.",
-        "A week without heating must be miserable for you " * 30 + ".",
+        " to sit in a freezing flat for a whole week",
+        " to sit in a freezing flat, so you get £75 back by Friday.",
+        " to sit in a freezing flat, [customer name].",
+        " to sit in a freezing flat, {name}.",
+        " to sit in a freezing flat, <name>.",
+        ": my heating has been off for a week and the flat is freezing cold.",
+        " to sit in a freezing flat, but you should have read the letter, it is your own fault.",
+        " and we apologise for any inconvenience caused by the freezing flat.",
+        " to miss her first day at school because of us.",
+        " to sit in a freezing flat" * 40 + ".",
     ],
-    ids=["nothing", "too short", "invents money", "a blank", "braces", "angle brackets",
-         "echoes the customer", "blames", "stock phrases", "no gain", "another customer's story",
-         "endless"],
+    ids=["nothing", "no end", "invents money", "a blank", "braces", "angle brackets",
+         "echoes the customer", "blames", "stock phrases", "another customer's story", "endless"],
 )  # fmt: skip
 async def test_a_reply_that_is_not_better_and_honest_is_not_shown(
     library: Library, line: str
 ) -> None:
     made, backend = await rewritten(library, *[line] * coaching.ATTEMPTS)
     assert made is None
-    assert backend.left["continue"] == 0
+    assert 1 < len(backend.requests) <= coaching.ATTEMPTS
 
 
 async def test_a_good_try_after_bad_ones_is_shown(library: Library) -> None:
-    made, backend = await rewritten(library, "Sorry.", "You get £75 back, I promise you.", BETTER)
+    good = [BETTER] * (coaching.ATTEMPTS - 1)
+    made, backend = await rewritten(library, " for you, so take £75 from me.", *good)
     assert made is not None
     assert BETTER in made.rewritten
     seeds = [request.kwargs["seed"] for request in backend.requests]
-    assert len(set(seeds)) == 3
+    assert 1 < len(seeds) == len(set(seeds))
 
 
 async def test_a_number_from_the_brief_is_no_invention(library: Library) -> None:
-    line = "A whole week without heating must be miserable; the engineer can be with you at 9."
-    made, _ = await rewritten(library, line)
+    line = f"{BETTER[:-1]} and the engineer comes at 9."
+    made, _ = await rewritten(library, *[line] * coaching.ATTEMPTS)
     assert made is not None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from fakes import ScriptedBackend
 from hypothesis import given
 from hypothesis import strategies as st
-from snapshots import small_rubric
 
+from fakes import ScriptedBackend
+from snapshots import small_rubric
 from warmline.backends.base import YesNoQuestion
 from warmline.detectors import SIGNALS
 from warmline.grader.evidence import (

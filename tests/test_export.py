@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from snapshots import small_persona, small_rubric
 
+from snapshots import small_persona, small_rubric
+from warmline.customer.director import first_state
 from warmline.errors import NotFound
 from warmline.export import as_json, as_markdown, export_session, file_stem
 from warmline.sessions import SessionReader
@@ -42,7 +43,9 @@ def turn(number: int, role: Role, text: str, *, partial: bool = False) -> Stored
 messages = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["customer", "agent"]), messages), min_size=1, max_size=5))
+@given(
+    st.lists(st.tuples(st.sampled_from(["customer", "agent"]), messages), min_size=1, max_size=5)
+)
 def test_an_export_is_a_transcript_that_can_be_graded(said: list[tuple[Role, str]]) -> None:
     turns = [turn(number, role, text) for number, (role, text) in enumerate(said)]
     record = as_json(SESSION, turns, NORA, None)
@@ -122,7 +125,8 @@ def test_a_file_name_is_made_of_safe_characters(session_id: str, persona_id: str
 
 async def test_a_session_is_written_as_two_files(store: Store, tmp_path: Path) -> None:
     user = await store.user("you")
-    await store.start_session("s1", user.id, small_persona(), small_rubric(), "{}", seed=1)
+    state = first_state(NORA).model_dump_json()
+    await store.start_session("s1", user.id, small_persona(), small_rubric(), state, seed=1)
     await store.add_turn("s1", "agent", "Cold for a week?\nThat’s long.")
     page, record = await export_session(SessionReader(store), "s1", tmp_path / "new" / "folder")
     assert (page.suffix, record.suffix) == (".md", ".json")

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import ScriptedBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from snapshots import small_persona, small_rubric
 
+from fakes import ScriptedBackend
+from snapshots import small_persona, small_rubric
 from warmline.backends.base import Priority, YesNoQuestion
 from warmline.errors import BackendError, NotGraded
 from warmline.grader import checks, coaching
@@ -266,8 +266,10 @@ async def prompts_about(attack: str) -> list[str]:
     longer = f"The engineer comes tomorrow at nine, and I'll ring. {attack}"
     transcript = talk(attack, longer[:LONGEST_MESSAGE])
     await grade_with(backend, transcript)
-    rewrite = coaching.rewrite_prompt(SMALL.item.steps[0], transcript, 1, small_persona().item)
-    return [*(request.text for request in backend.requests), rewrite]
+    coach = ScriptedBackend(continuations=[""] * coaching.ATTEMPTS)
+    step, persona = SMALL.item.steps[0], small_persona().item
+    await coaching.rewrite(coach, step, transcript, 1, persona, seed=1)
+    return [request.text for request in [*backend.requests, *coach.requests]]
 
 
 def heads(prompt: str) -> list[str]:

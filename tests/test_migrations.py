@@ -6,10 +6,10 @@ import inspect
 import sqlite3
 from pathlib import Path
 
-from snapshots import small_persona, small_rubric
-from sqlite_utils import Migrations
-from sqlite_utils.db import Database
+from sqlite_utils import Migrations  # noqa: TID251
+from sqlite_utils.db import Database  # noqa: TID251
 
+from snapshots import small_persona, small_rubric
 from warmline.migrations import m001_first_schema, migrations
 from warmline.store import Store
 

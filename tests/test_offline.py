@@ -27,7 +27,13 @@ def test_what_a_page_would_fetch_elsewhere_is_taken_out() -> None:
     clean = without_outside_links(PAGE)
     for gone in (b"fonts.example.com", b"cdn.example.com", b"banner.png"):
         assert gone not in clean
-    for kept in (b"/public/warmline.css", b"viewport", b"window.own", b"/assets/index.js", b"click"):
+    for kept in (
+        b"/public/warmline.css",
+        b"viewport",
+        b"window.own",
+        b"/assets/index.js",
+        b"click",
+    ):
         assert kept in clean
 
 

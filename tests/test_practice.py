@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fakes import Line, ScriptedBackend
 from snapshots import small_library, small_rubric
-
 from warmline.backends.base import YesNoQuestion
 from warmline.errors import BackendError, NotFound, NotGraded, SessionOver, WarmlineError
 from warmline.grader.grading import Looking
@@ -264,6 +264,17 @@ async def test_a_conversation_ends_with_the_authored_line(
     assert await texts(practice) == before
 
 
+async def test_the_last_message_sent_twice_is_no_error(practice: Practice) -> None:
+    await begin(practice)
+    for number in range(2):
+        await practice.say("s", RUDE, turn_id=f"{number}")
+        await answer(practice)
+    assert (await practice.view("s")).session.status == "over"
+    before = await texts(practice)
+    await practice.say("s", RUDE, turn_id="1")
+    assert await texts(practice) == before
+
+
 # What is hidden
 
 
@@ -283,7 +294,7 @@ async def test_nothing_hidden_is_in_any_prompt_or_line_before_its_time(
     store: Store, library: Library, file: Path, seed: int
 ) -> None:
     """The model does its worst here: half of what it writes are the hidden facts themselves."""
-    dice = random.Random(f"{file.stem} {seed}")  # noqa: S311
+    dice = random.Random(f"{file.stem} {seed}")
     persona = library.persona(file.stem).item
     asked_about = [word for fact in persona.facts for word in fact.asked_about]
     examples = [one for step in library.rubric("core").item.steps for one in step.examples]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from snapshots import assert_snapshot, small_persona, small_rubric
+import pytest
 
+from fakes import ScriptedBackend
+from snapshots import assert_snapshot, small_persona, small_rubric
 from warmline.backends.base import YesNoQuestion
 from warmline.grader import checks, coaching
+from warmline.rubric import Step
 from warmline.transcript import Transcript, Turn
 
 TALK = Transcript(
@@ -41,9 +44,14 @@ def test_the_neutral_replies_are_these_texts() -> None:
     assert_snapshot("check-neutral", checks.CHECK_PROMPT_VERSION, text)
 
 
-def test_the_text_that_asks_for_a_rewrite_is_this() -> None:
-    step = small_rubric().item.steps[0]
-    text = coaching.rewrite_prompt(step, TALK, 3, small_persona().item)
+async def test_the_texts_that_ask_for_a_rewrite_are_these() -> None:
+    data = small_rubric().item.steps[0].model_dump()
+    data["checks"][0]["signals"] = ["acknowledges_feeling"]
+    data["checks"][1]["signals"] = ["concrete_step"]
+    backend = ScriptedBackend(continuations=[""] * coaching.ATTEMPTS)
+    step = Step.model_validate(data)
+    assert await coaching.rewrite(backend, step, TALK, 3, small_persona().item, seed=1) is None
+    text = "\n\n".join(request.text for request in backend.requests[:2])
     assert_snapshot("rewrite", coaching.COACH_PROMPT_VERSION, text)
 
 
@@ -58,9 +66,10 @@ def test_questions_about_one_reply_share_all_but_the_question() -> None:
     assert all(text.startswith(shared) for text in texts)
 
 
+@pytest.mark.timeout(20)
 def test_a_very_long_conversation_is_shown_by_its_beginning_and_end() -> None:
-    turns = [Turn(role="agent", text=f"Turn {n}. " + "word " * 60) for n in range(60)]
+    turns = [Turn(role="agent", text=f"Turn {n}. " + "word " * 1900) for n in range(400)]
     material = checks.session_material(Transcript(id="long", turns=turns))
     assert len(material) < checks.LONGEST_CONVERSATION + 1000
     assert "Turn 0." in material
-    assert "Turn 59." in material
+    assert "Turn 399." in material

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from snapshots import small_persona, small_rubric
 
+from snapshots import small_persona, small_rubric
 from warmline.grader.coaching import Coaching, NextStep, Rewrite, Strength
 from warmline.grader.evidence import Quote
 from warmline.grader.scoring import Grade, StepGrade

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from snapshots import small_rubric
 
+from snapshots import small_rubric
 from warmline.grader.checks import WHOLE_SESSION, Answer
 from warmline.grader.evidence import Quote
 from warmline.grader.scoring import (

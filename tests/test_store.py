@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from snapshots import small_persona, small_rubric
 
+from snapshots import small_persona, small_rubric
 from warmline.errors import NotFound, WarmlineError
 from warmline.library import text_hash
 from warmline.store import Store
@@ -22,10 +21,10 @@ from warmline.transcript import Role
 
 
 @pytest.fixture
-async def talk(store: Store) -> AsyncIterator[Store]:
+async def talk(store: Store) -> Store:
     """A store with one session, ``s``."""
     await start(store, "s")
-    yield store
+    return store
 
 
 async def start(store: Store, session: str) -> None:
@@ -189,7 +188,7 @@ async def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: P
     file = tmp_path / "notes.db"
     file.write_text("Dear diary, this is not a database. " * 100)
     before = file.read_bytes()
-    with pytest.raises(WarmlineError, match="notes.db"):
+    with pytest.raises(WarmlineError, match=r"notes\.db"):
         await Store.open(file)
     assert file.read_bytes() == before
 
@@ -209,7 +208,7 @@ async def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None
 
 
 async def test_a_database_that_another_program_has_locked_is_named(
-    talk: Store, monkeypatch: pytest.MonkeyPatch
+    talk: Store,
 ) -> None:
     await talk._run(pragma, talk, "busy_timeout = 10")
     with sqlite3.connect(talk.file, isolation_level=None) as other:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from warmline.errors import FileProblems
+from warmline.errors import FileProblems, Problem
 from warmline.transcript import (
     LONGEST_MESSAGE,
     LONGEST_TRANSCRIPT,
@@ -139,12 +139,15 @@ json_like = st.recursive(
 @example("[" * 100_000)
 @example('{"id": "a", "turns": ' + "9" * 5000 + "}")
 def test_any_text_is_read_or_its_problem_said(text: str) -> None:
+    problems: list[Problem] = []
+    transcripts: list[Transcript] = []
     try:
         transcripts = parse_transcripts(text, FILE)
     except FileProblems as error:
-        assert all(problem.line >= 1 for problem in error.problems)
-    else:
-        assert all(transcript.turns for transcript in transcripts)
+        problems = error.problems
+    assert bool(problems) != bool(transcripts)
+    assert all(problem.line >= 1 for problem in problems)
+    assert all(transcript.turns for transcript in transcripts)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ export default function ReportCard() {
           <h3>One reply, another way</h3>
           <p className="wl-muted">You wrote</p>
           <Quote quote={coaching.rewrite.quote} />
-          <p className="wl-muted">It could say</p>
+          <p className="wl-muted">It could say (a suggestion: make it your own)</p>
           <p className="wl-rewrite">{coaching.rewrite.rewritten}</p>
           <p>{coaching.rewrite.reason}</p>
         </section>

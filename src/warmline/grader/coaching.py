@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,7 +23,7 @@ from warmline.rubric import Rubric, Step
 from warmline.transcript import Transcript
 
 #: Named beside the coaching, and changed with every change of the texts below.
-COACH_PROMPT_VERSION = "coach-2"
+COACH_PROMPT_VERSION = "coach-3"
 
 #: Plain text to go on with, as for the customer: small models imitate better than they obey.
 REWRITE_HEADER = """\
@@ -38,7 +39,31 @@ REWRITE_LIVE = """
 The agent may: {may}
 Customer: {customer}
 First reply: {reply}
-Better reply:{kept}"""
+Better reply: {kept}{starter}"""
+
+#: How a sentence that shows a signal may begin. A small model needs the first words to go on in
+#: the right direction; one beginning is tried after the other.
+STARTERS: dict[str, tuple[str, ...]] = {
+    "acknowledges_feeling": ("It must be so hard", "That must have been", "I can hear how"),
+    "names_feeling": ("It must be so hard", "I can hear how", "No wonder you feel"),
+    "apologises_for_it": ("I'm so sorry that", "I'm sorry about"),
+    "closes_warmly": ("Thank you for telling me about", "Please take good care of yourself"),
+    "concrete_step": ("I'll", "Today I will"),
+    "confirms_understanding": ("Have I got that right:", "So you"),
+    "follow_up": ("I'll ring you", "I'll write to you"),
+    "follow_up_question": ("What", "How", "Can you tell me"),
+    "gives_time": ("I'll do that today", "By tomorrow"),
+    "next_step": ("I'll", "Let me"),
+    "offers_alternative": ("What I can do is", "What I can offer is"),
+    "open_question": ("What", "How", "Can you tell me"),
+    "paraphrases": ("You told us", "So you", "You were"),
+    "personal": ("You told us", "So you"),
+    "reassures": ("You don't have to", "I'll make sure"),
+    "says_no_plainly": ("I'm sorry, I can't", "The honest answer is that I can't"),
+    "takes_ownership": ("I'll", "Leave it with me:"),
+    "withholds_judgement": ("You did nothing wrong", "Anyone would"),
+    "asks_permission": ("Would it help if", "Would you like me to"),
+}
 
 #: What these signals stand for belongs at the end of a reply; anything else comes first.
 AT_THE_END = frozenset(
@@ -58,7 +83,7 @@ AT_THE_END = frozenset(
 )
 
 #: Tries for a sentence that passes the checks below; then no rewrite is shown.
-ATTEMPTS = 5
+ATTEMPTS = 6
 MAX_TOKENS = 50
 TEMPERATURE = 0.6
 LONGEST_REWRITE_WORDS = 120
@@ -86,6 +111,13 @@ GAINS = {
     "says_no_plainly": "says no plainly",
     "thanks": "thanks {name}",
     "greets": "welcomes {name}",
+}
+#: A gain that need not be said beside the one that says more.
+SAID_BY = {
+    "names_feeling": "acknowledges_feeling",
+    "next_step": "concrete_step",
+    "follow_up_question": "open_question",
+    "personal": "paraphrases",
 }
 FAULTS = {
     "blames": "no longer sounds like blame",
@@ -241,8 +273,10 @@ def _goes_last(step: Step) -> bool:
     return any(signal in AT_THE_END for check in step.checks for signal in check.signals)
 
 
-def rewrite_prompt(step: Step, transcript: Transcript, turn: int, persona: Persona | None) -> str:
-    """The text that asks for the rewrite of one reply, to be continued with a sentence.
+def rewrite_prompt(
+    step: Step, transcript: Transcript, turn: int, persona: Persona | None, starter: str
+) -> str:
+    """The text that asks for the rewrite of one reply, to be continued after ``starter``.
 
     What the step asks for comes either before the words that are kept, or after them; in the
     second case the kept words stand at the end of the prompt already.
@@ -260,7 +294,8 @@ def rewrite_prompt(step: Step, transcript: Transcript, turn: int, persona: Perso
         may=" ".join(persona.brief.may) if persona else "only what the first reply offers.",
         customer=shown(heard[-1]) if heard else "…",
         reply=shown(transcript.turns[turn].text),
-        kept=f" {shown(kept)}" if kept and _goes_last(step) else "",
+        kept=f"{shown(kept)} " if kept and _goes_last(step) else "",
+        starter=starter,
     )
     return REWRITE_HEADER.format(aim=best.means) + pairs + live
 
@@ -282,13 +317,12 @@ async def rewrite(
     Raises:
         BackendError: when the model cannot answer.
     """
-    prompt = rewrite_prompt(step, transcript, turn, persona)
     kept = kept_words(transcript, turn)
     original = transcript.turns[turn].text
     name = transcript.customer_name.split(" ")[0] or "the customer"
-    for attempt in range(ATTEMPTS):
+    for attempt, starter in enumerate(_starters(step, transcript, turn)):
         pieces = backend.continue_text(
-            prompt,
+            rewrite_prompt(step, transcript, turn, persona, starter),
             stop=["\n"],
             max_tokens=MAX_TOKENS,
             temperature=TEMPERATURE,
@@ -296,7 +330,7 @@ async def rewrite(
             priority=Priority.FINISH,
         )
         written = "".join([piece async for piece in pieces])
-        fresh = _fresh_sentences(written, most=1 if kept else 3)
+        fresh = _first_sentence(starter + written)
         if not _may_be_shown(fresh, step, transcript, persona):
             continue
         parts = (kept, fresh) if _goes_last(step) else (fresh, kept)
@@ -307,11 +341,26 @@ async def rewrite(
     return None
 
 
-def _fresh_sentences(written: str, most: int) -> str:
-    """The first whole sentences of what the model wrote."""
+def _starters(step: Step, transcript: Transcript, turn: int) -> list[str]:
+    """Beginnings for what the reply lacks, the step's most telling signals first."""
+    there = detect(exchange_at(transcript, turn))
+    lacking = [
+        signal
+        for check in step.checks
+        if check.counts == "for"
+        for signal in check.signals
+        if signal in STARTERS and signal not in there
+    ]
+    by_turns = zip_longest(*(STARTERS[signal] for signal in dict.fromkeys(lacking)))
+    found = [starter for row in by_turns for starter in row if starter]
+    return list(dict.fromkeys(found))[:ATTEMPTS] or [""]
+
+
+def _first_sentence(written: str) -> str:
+    """The first whole sentence of what the model wrote; empty when there is none."""
     text = written.strip().strip('"“”').strip()
-    whole = [s.of(text) for s in sentences(text) if s.of(text)[-1] in ".!?…"]
-    return " ".join(whole[:most])
+    first = sentences(text)[:1]
+    return first[0].of(text) if first and first[0].of(text)[-1] in ".!?…" else ""
 
 
 _BLANK = re.compile(r"\[[^\]]*\]|<[^>]*>|\{[^}]*\}|_{2,}")
@@ -332,20 +381,28 @@ def _may_be_shown(fresh: str, step: Step, transcript: Transcript, persona: Perso
     numbers = set(_NUMBER.findall(known))
     if any(number not in numbers for number in _NUMBER.findall(fresh)):
         return False
-    # A word that only the examples know comes from another customer's story.
-    stories = " ".join(f"{one.customer} {one.strong}" for one in step.examples)
-    foreign = set(content_words(stories)) - set(content_words(known)) - _EVERYDAY
-    return not foreign.intersection(content_words(fresh))
+    if brief and any(
+        len(set(content_words(item)).intersection(content_words(fresh))) >= 2
+        for item in brief.may_not
+    ):
+        return False
+    # A word that stands nowhere in this conversation comes from the model's own story.
+    unknown = set(content_words(fresh)) - set(content_words(known)) - _EVERYDAY
+    return len(unknown) <= MOST_UNKNOWN_WORDS
 
 
-#: Words that belong to no story: what a reply may take from an example.
+#: Words that belong to no story: what a reply may say in any conversation.
 _EVERYDAY = frozenset(
     content_words(
-        "sorry hear sound hard must feel tell help find sort out call ring email today tomorrow "
-        "right happen understand worry upset painful difficult wait mistake check sure happy "
-        "promise make clear first next step take care look after anything else week morning hour"
+        "sorry hear sound hard must feel tell told help find sort out call ring email write today "
+        "tomorrow tonight right happen understand worry upset painful difficult tough awful wait "
+        "mistake check sure happy promise make clear first next step take good care yourself look "
+        "after anything else week morning evening hour anyone wonder nothing wrong matter most "
+        "better give try leave keep know think honest answer"
     )
 )
+#: A sentence may bring in so many words that nobody has used here, and no more.
+MOST_UNKNOWN_WORDS = 2
 
 
 def _what_is_better(text: str, transcript: Transcript, turn: int, step: Step, name: str) -> str:
@@ -359,8 +416,11 @@ def _what_is_better(text: str, transcript: Transcript, turn: int, step: Step, na
     wanted = [s for check in step.checks if check.counts == "for" for s in check.signals]
     gains = [g for g in [*wanted, *GAINS] if g in GAINS and g in after and g not in before]
     healed = [f for f in FAULTS if f in before and f not in after]
-    if not healed and not any(gain in wanted for gain in gains):
+    if wanted and not any(gain in wanted for gain in gains):
         return ""
+    if not gains and not healed:
+        return ""
+    gains = [gain for gain in gains if SAID_BY.get(gain) not in gains]
     said = [*(FAULTS[f] for f in healed), *(GAINS[g] for g in dict.fromkeys(gains))][:3]
     return _listed([phrase.format(name=name) for phrase in said])
 

@@ -6,18 +6,21 @@ they find the practice; everything below the web layer takes what it needs as an
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from warmline.backends import make_backend
-from warmline.backends.base import Backend
-from warmline.errors import WarmlineError
+from warmline.backends import Backend, Speed, make_backend
+from warmline.errors import BackendError, WarmlineError
 from warmline.library import Library, read_library
 from warmline.practice import Practice
 from warmline.settings import Settings
 from warmline.store import Store
+
+log = logging.getLogger(__name__)
 
 #: Who uses the product while no accounts are made: one person on this machine, with every role.
 LOCAL_USER = "you"
@@ -37,11 +40,26 @@ class Runtime:
     #: Sessions that are being graded, so that a second press of Finish starts nothing.
     finishing: set[str] = field(default_factory=set)
 
+    #: How fast the model is here; known a little after the start.
+    speed: Speed | None = None
+    measuring: asyncio.Task[None] | None = None
+
     @property
     def engine(self) -> str:
-        """Which backend and model are in use, in one line."""
+        """Which backend and model are in use, and how fast, in one line."""
         where = {"embedded": "inside Warmline", "ollama": "in Ollama"}[self.backend.name]
-        return f"The customer is played by {self.backend.model}, running {where} on this machine."
+        line = f"The customer is played by {self.backend.model}, running {where}."
+        if self.speed is None:
+            return line
+        reads, writes = self.speed.reads, self.speed.writes
+        return f"{line} It reads about {reads:.0f} and writes about {writes:.0f} tokens a second."
+
+    async def measure(self) -> None:
+        """Find out how fast the model is here."""
+        try:
+            self.speed = await self.backend.measure_speed()
+        except BackendError as error:
+            log.warning("the speed could not be measured: %s", error)
 
 
 _current: Runtime | None = None
@@ -78,6 +96,7 @@ async def start(
         await store.close()
         raise
     _current = Runtime(settings, store, library, backend, Practice(store, library, backend))
+    _current.measuring = asyncio.create_task(_current.measure())
     return _current
 
 
@@ -85,6 +104,9 @@ async def stop() -> None:
     """Let everything go, in the order in which it depends on each other."""
     global _current
     if _current is not None:
+        if _current.measuring is not None:
+            _current.measuring.cancel()
+            await asyncio.gather(_current.measuring, return_exceptions=True)
         await _current.practice.close()
         await _current.backend.aclose()
         await _current.store.close()

@@ -1,0 +1,74 @@
+"""Every command in the README does what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from warmline.settings import PROJECT, Settings
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+WARMLINE = [line for line in COMMANDS if line.startswith(".venv/bin/warmline ")]
+
+
+def test_the_readme_has_the_commands_we_think() -> None:
+    assert [line for line in COMMANDS if line not in WARMLINE] == ["make run", "make test"]
+    assert len(WARMLINE) >= 5
+
+
+@pytest.mark.parametrize("target", ["run", "test"])
+def test_the_two_commands_are_targets_of_the_makefile(target: str) -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"run": "warmline serve", "test": "pytest"}[target] in done.stdout
+
+
+@pytest.mark.model
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("line", WARMLINE)
+def test_a_command_of_the_readme_works(line: str, builtin_weights: Path, tmp_path: Path) -> None:
+    command = shlex.split(line)
+    environment = {
+        **os.environ,
+        "WARMLINE_BACKEND": "embedded",
+        "WARMLINE_EMBEDDED_MODEL": str(builtin_weights),
+        "WARMLINE_TRANSCRIPTS_DIR": str(tmp_path),
+    }
+    command[0] = str(Path(sys.executable).parent / "warmline")
+    done = subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False,
+        input="I am so sorry about your husband, Mrs Pell.\n"
+        "You were told in June that his line was closed, and we charged you again.\n\n",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_every_setting_of_the_readme_exists_and_its_default_is_true() -> None:
+    rows = re.findall(r"^\| `WARMLINE_(\w+)`(?:, `WARMLINE_(\w+)`)? \|.*\| (.*) \|$", README, re.M)
+    assert rows
+    defaults = Settings()
+    for first, second, shown in rows:
+        for name in filter(None, (first, second)):
+            value = getattr(defaults, name.lower())
+            if f"`{value}`" not in shown:
+                assert name in {"TRANSCRIPTS_DIR", "CACHE_DIR"}, (name, value, shown)
+
+
+def test_the_pictures_are_there() -> None:
+    pictures = re.findall(r"!\[.+?\]\((.+?)\)", README)
+    assert pictures
+    assert all((PROJECT / picture).is_file() for picture in pictures)
