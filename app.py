@@ -13,7 +13,7 @@ from chainlit.data.base import BaseDataLayer
 from chainlit.types import ThreadDict
 from starlette.datastructures import Headers
 
-from warmline.errors import BackendError, NotFound, WarmlineError
+from warmline.errors import BackendError, NotFound, TooLittle, WarmlineError
 from warmline.grader.grading import Looking
 from warmline.report import DIFFICULTY_WORDS, report_card
 from warmline.web import runtime
@@ -232,6 +232,9 @@ async def _finish() -> None:
                 else:
                     await status.remove()
                     await _show_report(step)
+    except TooLittle as error:
+        await status.remove()
+        await _notice(str(error))
     except WarmlineError as error:
         await status.remove()
         again = cl.Action(name="grade_again", payload={}, label="Try the grading again")

@@ -152,7 +152,9 @@ def test_steps_come_in_the_rubrics_order_with_their_meaning_or_reason() -> None:
 
 def test_quotes_name_the_reply_and_the_message_to_jump_to() -> None:
     made = card()
-    expected = {"quote": "You gave it twice", "turn": 3, "turn_id": "t3", "reply": 2}
+    expected = {
+        "quote": "You gave it twice", "shows": "for", "turn": 3, "turn_id": "t3", "reply": 2,
+    }  # fmt: skip
     assert made["steps"][0]["evidence"] == [expected]
     assert made["coaching"]["strengths"][0]["quote"] == expected
     assert made["coaching"]["rewrite"]["quote"]["reply"] == 1

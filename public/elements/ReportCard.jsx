@@ -12,13 +12,16 @@ const goToTurn = (id) => {
 const Quote = ({ quote }) => (
   <button
     type="button"
-    className="wl-quote"
+    className={quote.shows === "against" ? "wl-quote wl-against" : "wl-quote"}
     onClick={() => goToTurn(quote.turn_id)}
     title="Show it in the conversation"
     data-quote={quote.quote}
     data-turn={quote.turn_id}
   >
-    “{quote.quote}” <span className="wl-muted">your reply {quote.reply}</span>
+    “{quote.quote}” <span className="wl-muted">
+      your reply {quote.reply}
+      {quote.shows === "against" ? ", counted against" : ""}
+    </span>
   </button>
 );
 

@@ -72,6 +72,10 @@ class NotGraded(WarmlineError):
     """The grade could not be made. It is never replaced by a number; it can be tried again."""
 
 
+class TooLittle(NotGraded):
+    """There is not yet enough to grade; the conversation can go on."""
+
+
 class NotFound(WarmlineError):
     """No session, persona or rubric of that name."""
 

@@ -70,6 +70,7 @@ def as_markdown(
         parts.append(f"## {card['heading']}\n\n{card['summary']}")
         if card["total"] is not None:
             parts.append(f"Total: {card['total']} of 100 (mark to reach: {card['pass_mark']})")
+        parts.extend(_coaching_parts(card["coaching"]))
         for step in card["steps"]:
             level = step["status"]
             if step["level"] is not None:
@@ -79,6 +80,23 @@ def as_markdown(
                 f"### {step['name']}: {level}\n\n{step['means'] or step['reason']}\n\n{quotes}"
             )
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _coaching_parts(coaching: dict[str, Any]) -> list[str]:
+    """The coaching as Markdown paragraphs."""
+    parts = [
+        f"### Done well: {one['name']}\n\n{_quoted(one['quote']['quote'])}\n\n{one['means']}"
+        for one in coaching["strengths"]
+    ]
+    if following := coaching["next_step"]:
+        parts.append(f"### To work on next: {following['name']}\n\n{following['why']}")
+        parts.append(_quoted(following["moment"]))
+    if rewritten := coaching["rewrite"]:
+        parts.append(
+            f"### One reply, another way\n\n{_quoted(rewritten['quote']['quote'])}\n\n"
+            f"could say (a suggestion)\n\n{_quoted(rewritten['rewritten'])}"
+        )
+    return parts
 
 
 async def export_session(reader: SessionReader, session_id: str, folder: Path) -> list[Path]:

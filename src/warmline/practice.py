@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from warmline.backends.base import Backend, Priority
@@ -17,7 +17,7 @@ from warmline.customer import actor
 from warmline.customer.director import CustomerState, Direction, direct, first_state
 from warmline.customer.guard import GuardContext
 from warmline.detectors import Exchange
-from warmline.errors import BackendError, NotGraded, SessionOver, WarmlineError
+from warmline.errors import BackendError, NotFound, NotGraded, SessionOver, TooLittle, WarmlineError
 from warmline.grader import checks, coaching
 from warmline.grader.grading import Grader, Key, Looking
 from warmline.library import Library
@@ -78,6 +78,11 @@ class Practice(SessionReader):
         """
         persona = self.library.persona(persona_id)
         rubric = self.library.rubric(rubric_id or persona.item.rubric)
+        try:
+            # Started already, by a second press of the same button.
+            return await self.view(session_id)
+        except NotFound:
+            pass
         await self.store.start_session(
             session_id,
             user_id,
@@ -106,7 +111,7 @@ class Practice(SessionReader):
                 pass
             await Grader(self.backend, rubric, StoreBook(self.store)).prepare()
 
-        self._in_background(f"warm-up {persona_id}", work())
+        self._in_background(f"warm-up {persona_id}", work)
 
     # Talking
 
@@ -213,8 +218,8 @@ class Practice(SessionReader):
 
     async def forget(self, session_id: str) -> None:
         """Delete a session with everything that belongs to it."""
-        await self._stop_background(session_id)
         async with self._lock(session_id):
+            await self._stop_background(session_id)
             await self.store.delete_session(session_id)
 
     # Grading
@@ -227,8 +232,9 @@ class Practice(SessionReader):
         Raises:
             NotGraded: with the reason. The session is kept and can be graded again.
         """
-        await self._stop_background(session_id)
         async with self._lock(session_id):
+            # Within the lock: an answer that just ended has started the reading again.
+            await self._stop_background(session_id)
             view = await self.view(session_id)
             if view.session.status == "graded":
                 stored = await self.store.grade(session_id)
@@ -239,9 +245,10 @@ class Practice(SessionReader):
                 async with aclosing(self._grade(view)) as steps:
                     async for step in steps:
                         yield step
+            except TooLittle:
+                raise
             except NotGraded:
-                if view.replies:
-                    await self.store.set_status(session_id, "not_graded")
+                await self.store.set_status(session_id, "not_graded")
                 raise
 
     async def _grade(self, view: View) -> AsyncGenerator[Looking | StoredGrade, None]:
@@ -286,12 +293,12 @@ class Practice(SessionReader):
 
         if (running := self._background.get(session_id)) and not running.done():
             running.cancel()
-        self._in_background(session_id, work())
+        self._in_background(session_id, work)
 
-    def _in_background(self, name: str, work: Coroutine[None, None, None]) -> None:
+    def _in_background(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:
             try:
-                await work
+                await work()
             except BackendError as error:
                 # It is asked again at Finish, where the trainee is told if it fails again.
                 log.warning("background work stopped: %s", error)

@@ -118,6 +118,7 @@ def _reply_number(turn: int, turns: list[StoredTurn]) -> int:
 def _quote(quote: Quote, turns: list[StoredTurn]) -> dict[str, Any]:
     return {
         "quote": quote.quote,
+        "shows": quote.shows,
         "turn": quote.turn,
         "turn_id": turns[quote.turn].id,
         "reply": _reply_number(quote.turn, turns),

@@ -142,7 +142,10 @@ class Store:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
-        except sqlite3.OperationalError as error:
+        except sqlite3.IntegrityError:
+            # A rule of the schema broken by our own code, not the state of the file.
+            raise
+        except sqlite3.DatabaseError as error:
             raise WarmlineError(
                 f"The database {self.file} cannot be used now: {error}. "
                 "What was saved before is safe; check the disk and try again."

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from warmline.backends.base import Backend, Priority
 from warmline.customer.director import Direction
-from warmline.customer.guard import GuardContext, objection
+from warmline.customer.guard import LEAST_WORDS, GuardContext, objection
+from warmline.errors import BackendError
 from warmline.persona import Persona
 
 #: Named in every grade and session, and changed with every change of the text below.
@@ -65,8 +67,9 @@ class Spoken:
 
 def one_line(text: str) -> str:
     """A message as one line of a transcript: no line breaks, no control marks of a model."""
-    flat = re.sub(r"\s+", " ", text).strip().replace("<|", "< |").replace("|>", "| >")
-    flat = "".join(c for c in flat if c.isprintable())
+    # What cannot be seen goes first: it could hide a mark from the replacements.
+    flat = "".join(c for c in re.sub(r"\s+", " ", text).strip() if c.isprintable())
+    flat = flat.replace("<|", "< |").replace("|>", "| >")
     return flat if len(flat) <= LONGEST_IN_PROMPT else flat[:LONGEST_IN_PROMPT] + " …"
 
 
@@ -173,10 +176,14 @@ async def speak(
     prompt = line_prompt(persona, chat, direction, budget)
     attempts = 1 if direction.begins else ATTEMPTS
     for attempt in range(attempts):
-        async for sentence in _attempt(
-            backend, persona, prompt, context, spoken, seed=seed + attempt
-        ):
-            yield sentence
+        draw = _attempt(backend, persona, prompt, context, spoken, seed=seed + attempt)
+        try:
+            async with aclosing(draw) as sentences:
+                async for sentence in sentences:
+                    yield sentence
+        except BackendError:
+            if not spoken.text:
+                raise
         if spoken.text:
             return
     spoken.text, spoken.source = authored_line(persona, direction.mood, context.said), "script"
@@ -205,41 +212,50 @@ async def _attempt(
         priority=Priority.CUSTOMER,
     )
     ended = False
-    while not ended and shown < most:
-        try:
-            pending += await anext(stream)
-        except StopAsyncIteration:
-            ended = True
-        while shown < most and (sentence := _next_sentence(pending, ended)):
-            pending = pending[len(sentence) :]
-            words = sentence.strip()
-            line = f"{spoken.text} {words}".strip()
-            problem = (
-                objection(words, context) if shown or spoken.text else objection(line, context)
-            )
-            if problem == "too short" and (shown or len(words) < 2):
-                break
-            if problem:
-                spoken.rejected.append(f"{problem}: {words}")
+    try:
+        while not ended and shown < most:
+            try:
+                pending += await anext(stream)
+            except StopAsyncIteration:
                 ended = True
-                break
-            yield f" {words}" if spoken.text else words
-            spoken.text = line
-            if spoken.source == "script":
-                spoken.source = "script and model"
-            shown += 1
-    if hasattr(stream, "aclose"):
-        await stream.aclose()
+            while shown < most and (sentence := _next_sentence(pending, ended)):
+                pending = pending[len(sentence) :]
+                words = sentence.strip()
+                line = f"{spoken.text} {words}".strip()
+                problem = (
+                    objection(words, context) if shown or spoken.text else objection(line, context)
+                )
+                if problem == "too short" and (shown or len(words) < 2):
+                    break
+                if problem:
+                    spoken.rejected.append(f"{problem}: {words}")
+                    ended = True
+                    break
+                piece = f" {words}" if spoken.text else words
+                # Noted before it is shown, so that a stop right after keeps it.
+                spoken.text = line
+                if spoken.source == "script":
+                    spoken.source = "script and model"
+                shown += 1
+                yield piece
+    finally:
+        # Closing it stops the engine, whoever stopped listening.
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 def _next_sentence(pending: str, ended: bool) -> str:
     """The first whole sentence of what has come so far; empty while there is none.
 
-    A sentence counts as whole when something follows it, or when the model has stopped after it.
+    A sentence counts as whole when something follows it, or when the model has stopped after it;
+    a very short one is taken together with the next.
     """
-    match = _SENTENCE.match(pending)
-    if match is None:
-        return ""
-    if match.end() < len(pending) or pending[-1].isspace() or ended:
-        return match.group(0)
+    end = 0
+    while match := _SENTENCE.match(pending, end):
+        end = match.end()
+        if end == len(pending) and not pending[-1].isspace() and not ended:
+            return ""
+        # "No." and "Well." say something only together with what follows them.
+        if len(pending[:end].split()) >= LEAST_WORDS:
+            return pending[:end]
     return ""

@@ -61,7 +61,9 @@ class Answer:
 def shown(text: str) -> str:
     """A message as it stands in a prompt: one line, no control marks, not too long."""
     flat = "".join(c for c in re.sub(r"\s+", " ", text).strip() if c.isprintable())
-    flat = flat.replace("<|", "< |").replace("|>", "| >").replace("---", "- - -")
+    flat = flat.replace("<|", "< |").replace("|>", "| >")
+    # A run of dashes would look like the end of the material.
+    flat = re.sub(r"-{3,}", lambda dashes: " ".join(dashes[0]), flat)
     return flat if len(flat) <= LONGEST_MESSAGE else flat[:LONGEST_MESSAGE] + " …"
 
 
@@ -86,10 +88,10 @@ def neutral_turn_material() -> str:
 def session_material(transcript: Transcript) -> str:
     """The whole conversation; of a very long one the beginning and the end."""
     messages = [(turn.role, turn.text) for turn in transcript.turns]
-    while (
-        len(messages) > 6 and sum(len(shown(text)) for _, text in messages) > LONGEST_CONVERSATION
-    ):
-        del messages[len(messages) // 2]
+    sizes = [len(shown(text)) for _, text in messages]
+    while len(messages) > 6 and sum(sizes) > LONGEST_CONVERSATION:
+        middle = len(messages) // 2
+        del messages[middle], sizes[middle]
     return _material([(role, text) for role, text in messages])
 
 

@@ -182,6 +182,8 @@ def strengths(grade: Grade, rubric: Rubric) -> list[Strength]:
             for step in grade.steps
             if step.status == "graded"
             and step.evidence
+            # The words quoted there show what should not be done.
+            and rubric.step(step.id).direction == "higher_is_better"
             and step.share(rubric.step(step.id)) >= 0.5
             and any(check.counts == "for" for check in rubric.step(step.id).checks)
         ),
@@ -189,7 +191,8 @@ def strengths(grade: Grade, rubric: Rubric) -> list[Strength]:
     )
     chosen: list[Strength] = []
     for step in reached:
-        fresh = [q for q in step.evidence if q not in [s.quote for s in chosen]]
+        taken = [strength.quote for strength in chosen]
+        fresh = [q for q in step.evidence if q.shows == "for" and q not in taken]
         if fresh and len(chosen) < 2:
             chosen.append(Strength(step=step.id, name=step.name, quote=fresh[0], means=step.means))
     return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,12 +20,13 @@ MOST_SENTENCES = 5
 
 
 class Quote(BaseModel):
-    """Words of the agent, exactly as they stand in turn ``turn``."""
+    """Words of the agent, exactly as they stand in turn ``turn``: for a step, or against it."""
 
     model_config = ConfigDict(frozen=True)
 
     turn: int
     quote: str
+    shows: Literal["for", "against"] = "for"
 
 
 def stands_verbatim(quote: Quote, transcript: Transcript) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from warmline.backends.base import Backend, Priority
-from warmline.errors import BackendError, NotGraded
+from warmline.errors import BackendError, NotGraded, TooLittle
 from warmline.grader import checks, evidence, scoring
 from warmline.grader.calibration import weigh
 from warmline.grader.checks import APPLIES, WHOLE_SESSION, Answer
@@ -21,7 +21,8 @@ from warmline.rubric import Rubric, Step
 from warmline.transcript import Transcript
 
 #: The subject under which the answers about the neutral reply are kept, for all sessions.
-NEUTRAL = "neutral"
+#: A transcript's id is never empty, so that none can be taken for it.
+NEUTRAL = ""
 
 #: Fewer replies, or fewer words in all of them, and there is nothing to judge.
 LEAST_REPLIES = 2
@@ -139,7 +140,7 @@ class Grader:
     def _enough(self, transcript: Transcript) -> None:
         replies = [transcript.turns[turn].text for turn in transcript.agent_turns()]
         if len(replies) < LEAST_REPLIES or sum(len(r.split()) for r in replies) < LEAST_WORDS:
-            raise NotGraded(
+            raise TooLittle(
                 "Not graded: there is too little here to judge. "
                 f"Write at least {LEAST_REPLIES} replies of a sentence or more."
             )
@@ -250,7 +251,7 @@ class Grader:
             turns = transcript.agent_turns() if turn == WHOLE_SESSION else [turn]
             for one in turns:
                 if found := evidence.from_signals(transcript, one, check.signals):
-                    quotes.append(found)
+                    quotes.append(found.model_copy(update={"shows": "against"}))
                     break
         return [q for q in dict.fromkeys(quotes) if evidence.stands_verbatim(q, transcript)]
 
