@@ -314,15 +314,14 @@ async def rewrite(
 ) -> Rewrite | None:
     """The weakest reply in the trainee's own words, with the sentence that was missing.
 
-    The model writes that one sentence; everything else is the trainee's. None when no try gives
-    a sentence that is better and honest.
+    The model writes that one sentence; everything else is the trainee's. When no try gives one
+    that is better and honest, the persona's kind sample dialogue lends one; None when that has
+    none either.
 
     Raises:
         BackendError: when the model cannot answer.
     """
     kept = kept_words(transcript, turn)
-    original = transcript.turns[turn].text
-    name = transcript.customer_name.split(" ")[0] or "the customer"
     for attempt, starter in enumerate(_starters(step, transcript, turn)):
         pieces = backend.continue_text(
             rewrite_prompt(step, transcript, turn, persona, starter),
@@ -334,14 +333,33 @@ async def rewrite(
         )
         written = "".join([piece async for piece in pieces])
         fresh = _first_sentence(starter + written)
-        if not _may_be_shown(fresh, step, transcript, persona):
-            continue
-        parts = (kept, fresh) if _goes_last(step) else (fresh, kept)
-        text = " ".join(part for part in parts if part)
-        reason = _what_is_better(text, transcript, turn, step, name)
-        if reason:
-            return Rewrite(turn=turn, original=original, rewritten=text, reason=reason)
+        if _may_be_shown(fresh, step, transcript, persona) and (
+            better := _with(fresh, kept, step, transcript, turn)
+        ):
+            return better
+    for fresh in _scripted_sentences(persona):
+        if better := _with(fresh, kept, step, transcript, turn):
+            return better
     return None
+
+
+def _with(fresh: str, kept: str, step: Step, transcript: Transcript, turn: int) -> Rewrite | None:
+    """The reply with a fresh sentence in its place; None when that gains nothing."""
+    parts = (kept, fresh) if _goes_last(step) else (fresh, kept)
+    text = " ".join(part for part in parts if part)
+    name = transcript.customer_name.split(" ")[0] or "the customer"
+    reason = _what_is_better(text, transcript, turn, step, name)
+    if not reason:
+        return None
+    original = transcript.turns[turn].text
+    return Rewrite(turn=turn, original=original, rewritten=text, reason=reason)
+
+
+def _scripted_sentences(persona: Persona | None) -> list[str]:
+    """What a kind agent says to this very customer in the persona's sample dialogue."""
+    samples = [sample for sample in persona.samples if sample.agent == "kind"] if persona else []
+    said = [turn.agent for sample in samples for turn in sample.turns if turn.agent]
+    return [span.of(text) for text in said for span in sentences(text)]
 
 
 def _starters(step: Step, transcript: Transcript, turn: int) -> list[str]:
@@ -384,14 +402,26 @@ def _may_be_shown(fresh: str, step: Step, transcript: Transcript, persona: Perso
     numbers = set(_NUMBER.findall(known))
     if any(number not in numbers for number in _NUMBER.findall(fresh)):
         return False
-    if brief and any(
-        len(set(content_words(item)).intersection(content_words(fresh))) >= 2
-        for item in brief.may_not
-    ):
+    if brief and _near(fresh, brief.may_not):
+        return False
+    if brief and _PROMISE.search(fresh) and not _near(fresh, brief.may):
         return False
     # A word that stands nowhere in this conversation comes from the model's own story.
     unknown = set(content_words(fresh)) - set(content_words(known)) - _EVERYDAY
     return len(unknown) <= MOST_UNKNOWN_WORDS
+
+
+#: The agent promises something; it has to be something that the brief allows.
+_PROMISE = re.compile(
+    r"\b(?:i'll|i will|i'm going to|i am going to|we'll|we will|let me|i can|i've|i have)\b",
+    re.IGNORECASE,
+)
+
+
+def _near(text: str, items: Sequence[str]) -> bool:
+    """Whether a text shares at least two content words with one of the items."""
+    words = set(content_words(text))
+    return any(len(words.intersection(content_words(item))) >= 2 for item in items)
 
 
 #: Words that belong to no story: what a reply may say in any conversation.
