@@ -286,7 +286,8 @@ async def resume(thread: ThreadDict) -> None:
         await _show_bar()
         parts = runtime.current()
         view = await parts.practice.view(_session_id())
-        if view.session.status == "talking":
+        known = view.session.persona_id in parts.library.personas
+        if view.session.status == "talking" and known:
             parts.practice.warm_up(view.session.persona_id)
         if view.waits_for_customer:
             await cl.context.emitter.task_start()

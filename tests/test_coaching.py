@@ -8,7 +8,7 @@ from fakes import ScriptedBackend
 from snapshots import small_persona, small_rubric
 from warmline.backends.base import YesNoQuestion
 from warmline.errors import BackendError
-from warmline.grader import coaching
+from warmline.grader import coaching, rewriting
 from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.coaching import Rewrite, next_step, rewrite, strengths, weakest, weakest_turn
 from warmline.grader.evidence import Quote
@@ -175,7 +175,7 @@ async def rewritten(library: Library, *lines: str) -> tuple[Rewrite | None, Scri
 
 
 async def test_a_better_reply_is_shown_with_what_is_better(library: Library) -> None:
-    made, backend = await rewritten(library, *[BETTER] * coaching.ATTEMPTS)
+    made, backend = await rewritten(library, *[BETTER] * rewriting.ATTEMPTS)
     assert made is not None
     assert (made.turn, made.original) == (FIRST, TALK.turns[FIRST].text)
     assert BETTER in made.rewritten
@@ -207,16 +207,16 @@ async def test_a_better_reply_is_shown_with_what_is_better(library: Library) -> 
 async def test_a_reply_that_is_not_better_and_honest_is_not_shown(
     library: Library, line: str
 ) -> None:
-    made, backend = await rewritten(library, *[line] * coaching.ATTEMPTS)
-    assert 1 < len(backend.requests) <= coaching.ATTEMPTS
+    made, backend = await rewritten(library, *[line] * rewriting.ATTEMPTS)
+    assert 1 < len(backend.requests) <= rewriting.ATTEMPTS
     # What is shown instead was written by the persona's author, for this very customer.
-    authored = coaching._scripted_sentences(NORA)
+    authored = rewriting._scripted_sentences(NORA)
     assert made is None or any(sentence in made.rewritten for sentence in authored)
     assert made is None or not line.strip() or line.strip() not in made.rewritten
 
 
 async def test_a_good_try_after_bad_ones_is_shown(library: Library) -> None:
-    good = [BETTER] * (coaching.ATTEMPTS - 1)
+    good = [BETTER] * (rewriting.ATTEMPTS - 1)
     made, backend = await rewritten(library, " for you, so take £75 from me.", *good)
     assert made is not None
     assert BETTER in made.rewritten
@@ -226,7 +226,7 @@ async def test_a_good_try_after_bad_ones_is_shown(library: Library) -> None:
 
 async def test_a_number_from_the_brief_is_no_invention(library: Library) -> None:
     line = f"{BETTER[:-1]} and the engineer comes at 9."
-    made, _ = await rewritten(library, *[line] * coaching.ATTEMPTS)
+    made, _ = await rewritten(library, *[line] * rewriting.ATTEMPTS)
     assert made is not None
 
 
@@ -253,11 +253,11 @@ async def test_a_model_that_fails_leaves_the_coaching_that_needs_none() -> None:
     assert whole.next_step is not None
     assert whole.next_step.step == "hear"
     assert [strength.step for strength in whole.strengths] == ["close"]
-    assert whole.prompt_version == coaching.COACH_PROMPT_VERSION
+    assert whole.prompt_version == rewriting.COACH_PROMPT_VERSION
 
 
 async def test_coaching_quotes_only_what_was_said() -> None:
-    whole = await coached(ScriptedBackend(continuations=["Hm."] * coaching.ATTEMPTS))
+    whole = await coached(ScriptedBackend(continuations=["Hm."] * rewriting.ATTEMPTS))
     for strength in whole.strengths:
         assert strength.quote.quote in TALK.turns[strength.quote.turn].text
     assert whole.next_step is not None

@@ -7,7 +7,7 @@ import pytest
 from fakes import ScriptedBackend
 from snapshots import assert_snapshot, small_persona, small_rubric
 from warmline.backends.base import YesNoQuestion
-from warmline.grader import checks, coaching
+from warmline.grader import checks, rewriting
 from warmline.rubric import Step
 from warmline.transcript import Transcript, Turn
 
@@ -48,11 +48,11 @@ async def test_the_texts_that_ask_for_a_rewrite_are_these() -> None:
     data = small_rubric().item.steps[0].model_dump()
     data["checks"][0]["signals"] = ["acknowledges_feeling"]
     data["checks"][1]["signals"] = ["concrete_step"]
-    backend = ScriptedBackend(continuations=[""] * coaching.ATTEMPTS)
+    backend = ScriptedBackend(continuations=[""] * rewriting.ATTEMPTS)
     step = Step.model_validate(data)
-    await coaching.rewrite(backend, step, TALK, 3, small_persona().item, seed=1)
+    await rewriting.rewrite(backend, step, TALK, 3, small_persona().item, seed=1)
     text = "\n\n".join(request.text for request in backend.requests[:2])
-    assert_snapshot("rewrite", coaching.COACH_PROMPT_VERSION, text)
+    assert_snapshot("rewrite", rewriting.COACH_PROMPT_VERSION, text)
 
 
 def test_questions_about_one_reply_share_all_but_the_question() -> None:
