@@ -25,7 +25,7 @@ from warmline.grader.grading import Grader, Looking, MemoryBook
 from warmline.grader.scoring import Grade
 from warmline.library import Entry, Library, read_library, read_rubric
 from warmline.practice import Practice
-from warmline.report import report_card
+from warmline.report import STATUS_WORDS, report_card
 from warmline.rubric import Rubric
 from warmline.sessions import SessionReader
 from warmline.settings import Settings
@@ -236,7 +236,7 @@ def _print_card(card: dict[str, Any]) -> None:
         out.print(escape(f"It could say: “{rewritten['rewritten']}” {rewritten['reason']}"))
     out.print()
     for step in card["steps"]:
-        level = step["status"]
+        level = STATUS_WORDS.get(step["status"], "")
         if step["level"] is not None:
             level = f"{step['level']} of {step['highest']}"
         out.print(escape(f"{step['name']}: {level}. {step['means'] or step['reason']}"))
@@ -308,7 +308,11 @@ def _print_grade(grade: Grade) -> None:
     passed = {True: "passed", False: "not passed", None: "no verdict"}[grade.passed]
     out.print(escape(f"{grade.id}: {total}, {passed} (mark {grade.pass_mark}, {grade.rubric})"))
     for step in grade.steps:
-        level = f"{step.level} of {step.highest}" if step.level is not None else step.status
+        level = (
+            f"{step.level} of {step.highest}"
+            if step.level is not None
+            else STATUS_WORDS[step.status]
+        )
         out.print(escape(f"  {step.name}: {level}. {step.means or step.reason}"))
         for quote in step.evidence:
             out.print(escape(f"    turn {quote.turn}: “{quote.quote}”"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from warmline.persona import Persona
-from warmline.report import report_card
+from warmline.report import STATUS_WORDS, report_card
 from warmline.sessions import SessionReader
 from warmline.store import StoredGrade, StoredSession, StoredTurn
 
@@ -72,7 +72,7 @@ def as_markdown(
             parts.append(f"Total: {card['total']} of 100 (mark to reach: {card['pass_mark']})")
         parts.extend(_coaching_parts(card["coaching"]))
         for step in card["steps"]:
-            level = step["status"]
+            level = STATUS_WORDS.get(step["status"], "")
             if step["level"] is not None:
                 level = f"{step['level']} of {step['highest']}"
             quotes = "\n\n".join(_quoted(quote["quote"]) for quote in step["evidence"])

@@ -14,6 +14,9 @@ from warmline.store import StoredGrade, StoredTurn
 
 DIFFICULTY_WORDS = {1: "gentle", 2: "fairly gentle", 3: "demanding", 4: "hard", 5: "very hard"}
 
+#: What stands where a step has no level.
+STATUS_WORDS = {"unclear": "unclear", "not_applicable": "not needed here"}
+
 #: What a report card says about itself. Measured figures belong in the README, beside the command
 #: that gives them.
 TRUST = (
