@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from warmline.errors import BackendError, NotFound, TooLittle, WarmlineError
 from warmline.grader.grading import Looking
 from warmline.report import DIFFICULTY_WORDS, report_card
+from warmline.store import StoredGrade
 from warmline.web import runtime
 from warmline.web.history import COACH, StoreHistory, report_step_id
 
@@ -65,7 +66,7 @@ async def _notice(text: str, *actions: cl.Action) -> None:
     await cl.Message(author=HOST, content=text, actions=list(actions)).send()
 
 
-async def _show_bar(*, grading: bool = False) -> None:
+async def _show_bar() -> None:
     """Tell the practice bar what to show: nothing of what the persona hides."""
     parts = runtime.current()
     session = None
@@ -77,7 +78,7 @@ async def _show_bar(*, grading: bool = False) -> None:
             "name": persona.name,
             "status": view.session.status,
             "replies": view.replies,
-            "grading": grading,
+            "grading": _session_id() in parts.finishing,
             "brief": persona.brief.model_dump(),
             "engine": parts.engine,
         }
@@ -218,8 +219,8 @@ async def _finish() -> None:
     parts = runtime.current()
     if _session_id() in parts.finishing:
         return
-    parts.finishing.add(_session_id())
-    await _show_bar(grading=True)
+    parts.finishing[_session_id()] = finished = asyncio.Event()
+    await _show_bar()
     status = cl.Message(author=COACH, content="Reading your conversation…")
     await status.send()
     try:
@@ -240,11 +241,22 @@ async def _finish() -> None:
         again = cl.Action(name="grade_again", payload={}, label="Try the grading again")
         await _notice(str(error), again)
     finally:
-        parts.finishing.discard(_session_id())
+        del parts.finishing[_session_id()]
+        finished.set()
         await _show_bar()
 
 
-async def _show_report(stored: Any) -> None:
+async def _wait_for_grade() -> None:
+    """Show the grade that a page closed in the meantime had asked for."""
+    parts = runtime.current()
+    if finished := parts.finishing.get(_session_id()):
+        await finished.wait()
+    if stored := await parts.store.grade(_session_id()):
+        await _show_report(stored)
+    await _show_bar()
+
+
+async def _show_report(stored: StoredGrade) -> None:
     parts = runtime.current()
     view = await parts.practice.view(_session_id())
     persona = await parts.practice.persona_of(view.session)
@@ -285,6 +297,9 @@ async def resume(thread: ThreadDict) -> None:
         await asyncio.sleep(0.5)
         await _show_bar()
         parts = runtime.current()
+        if _session_id() in parts.finishing:
+            await _wait_for_grade()
+            return
         view = await parts.practice.view(_session_id())
         known = view.session.persona_id in parts.library.personas
         if view.session.status == "talking" and known:

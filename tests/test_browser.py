@@ -183,6 +183,23 @@ def test_another_customer_shows_the_choice(quick: Server, page: Page) -> None:
     page.wait_for_selector('[data-persona="kwame-locked-out"]', timeout=30_000)
 
 
+def test_a_reload_while_grading_finds_the_report_card(
+    quick: Server, stub: OllamaStub, page: Page
+) -> None:
+    choose(page, quick.address, "dani-stranded")
+    for text in ("I hear how frightening tonight is for you and Theo.", "I will find you a room."):
+        before = len(lines(page, "customer"))
+        send(page, text)
+        wait_for_answer(page, before)
+    stub.script.delay_s = 0.3
+    page.click("#wl-finish")
+    page.wait_for_selector("text=Looking at step", timeout=60_000)
+    page.reload()
+    page.wait_for_selector("#wl-finish:disabled", timeout=30_000)
+    stub.script.delay_s = 0.0
+    page.wait_for_selector("[data-report]", timeout=120_000)
+
+
 def test_finish_with_too_little_says_so_and_the_talk_goes_on(quick: Server, page: Page) -> None:
     choose(page, quick.address, "dani-stranded")
     page.click("#wl-finish")

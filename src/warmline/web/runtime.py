@@ -37,8 +37,9 @@ class Runtime:
     practice: Practice
     #: The customer a person asked for before their page went to a new conversation.
     wanted: dict[str, str] = field(default_factory=dict)
-    #: Sessions that are being graded, so that a second press of Finish starts nothing.
-    finishing: set[str] = field(default_factory=set)
+    #: Sessions that are being graded, and the event of their end: a second press of Finish starts
+    #: nothing, and a page that was reloaded in the meantime can wait.
+    finishing: dict[str, asyncio.Event] = field(default_factory=dict)
 
     #: How fast the model is here; known a little after the start.
     speed: Speed | None = None
