@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 import time
@@ -339,10 +338,21 @@ def test_narrow_pages_and_200_percent_zoom_need_no_sideways_scrolling(
     context.close()
 
 
-def test_another_session_of_nobody_is_not_shown(quick: Server, page: Page) -> None:
+def test_only_the_owner_can_open_a_session(quick: Server, page: Page) -> None:
     choose(page, quick.address, "dani-stranded")
-    answer = page.request.get(
-        f"{quick.address}/project/thread/00000000-0000-4000-8000-000000000000"
-    )
-    assert answer.status in {401, 403, 404, 500}
-    assert "turns" not in json.dumps(answer.headers)
+    mine = page.url.rsplit("/", 1)[-1]
+    assert page.request.get(f"{quick.address}/project/thread/{mine}").status == 200
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert page.request.get(f"{quick.address}/project/thread/{nobody}").status == 404
+    db = sqlite3.connect(quick.folder / "transcripts" / "warmline.db")
+    with db:
+        db.execute("INSERT INTO users VALUES ('u2', 'somebody else', 'trainee', '2026-01-01')")
+        db.execute("UPDATE sessions SET user_id = 'u2' WHERE id = ?", (mine,))
+    db.close()
+    answer = page.request.get(f"{quick.address}/project/thread/{mine}")
+    assert answer.status in {401, 403}
+    assert "sleep" not in answer.text()
+    before = stored_turns(quick)
+    send(page, "This is no longer mine to write in.")
+    page.wait_for_selector("text=Choose a customer first", timeout=30_000)
+    assert stored_turns(quick) == before

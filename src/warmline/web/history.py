@@ -76,13 +76,12 @@ class StoreHistory(BaseDataLayer):
         )
 
     async def get_thread_author(self, thread_id: str) -> str:
-        """The name of the user whose session this is.
-
-        Raises:
-            NotFound: if there is no such session.
-        """
+        """The name of the user whose session this is; empty, which is nobody, if there is none."""
         store = runtime.current().store
-        session = await store.session(thread_id)
+        try:
+            session = await store.session(thread_id)
+        except NotFound:
+            return ""
         return await store.user_name(session.user_id)
 
     async def get_thread(self, thread_id: str) -> ThreadDict | None:
