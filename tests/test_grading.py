@@ -14,7 +14,7 @@ from fakes import ScriptedBackend
 from snapshots import small_persona, small_rubric
 from warmline.backends.base import Priority, YesNoQuestion
 from warmline.errors import BackendError, NotGraded
-from warmline.grader import checks, coaching
+from warmline.grader import checks, rewriting
 from warmline.grader.evidence import stands_verbatim
 from warmline.grader.grading import Grader, Looking, MemoryBook
 from warmline.grader.scoring import Grade, StepGrade
@@ -266,9 +266,9 @@ async def prompts_about(attack: str) -> list[str]:
     longer = f"The engineer comes tomorrow at nine, and I'll ring. {attack}"
     transcript = talk(attack, longer[:LONGEST_MESSAGE])
     await grade_with(backend, transcript)
-    coach = ScriptedBackend(continuations=[""] * coaching.ATTEMPTS)
+    coach = ScriptedBackend(continuations=[""] * rewriting.ATTEMPTS)
     step, persona = SMALL.item.steps[0], small_persona().item
-    await coaching.rewrite(coach, step, transcript, 1, persona, seed=1)
+    await rewriting.rewrite(coach, step, transcript, 1, persona, seed=1)
     return [request.text for request in [*backend.requests, *coach.requests]]
 
 
