@@ -133,6 +133,11 @@ class Practice(SessionReader):
             view = await self.view(session_id)
             if any(turn.id == turn_id for turn in view.turns):
                 return
+            if view.session.status == "graded":
+                raise SessionOver(
+                    "This conversation has ended and has its feedback. "
+                    "Press Practise again on the report card to go on."
+                )
             if view.session.status != "talking":
                 raise SessionOver("This conversation has ended. Press Finish for your feedback.")
             await self.store.add_turn(session_id, "agent", text, turn_id=turn_id)
@@ -245,8 +250,13 @@ class Practice(SessionReader):
                 async with aclosing(self._grade(view)) as steps:
                     async for step in steps:
                         yield step
-            except TooLittle:
-                raise
+            except TooLittle as error:
+                if view.session.status == "talking":
+                    raise
+                raise TooLittle(
+                    "Not graded: the conversation ended before there was enough to judge. "
+                    "Start a new practice and try this customer again."
+                ) from error
             except NotGraded:
                 await self.store.set_status(session_id, "not_graded")
                 raise
