@@ -413,6 +413,21 @@ async def test_too_little_to_judge_is_said_and_not_graded(
     assert len(script(practice).requests) == asked
 
 
+async def test_a_talk_that_ended_too_soon_says_what_to_do_now(practice: Practice) -> None:
+    await begin(practice)
+    await practice.store.set_status("s", "over")
+    with pytest.raises(NotGraded, match="Start a new practice"):
+        await finish(practice)
+    assert (await practice.view("s")).session.status == "over"
+
+
+async def test_a_message_after_the_feedback_points_at_the_report_card(practice: Practice) -> None:
+    await graded_session(practice)
+    await finish(practice)
+    with pytest.raises(SessionOver, match="Practise again"):
+        await practice.say("s", "One more thing.")
+
+
 async def test_what_was_read_in_the_background_is_not_asked_again(practice: Practice) -> None:
     await graded_session(practice)
     background = len(script(practice).asked("yes"))
