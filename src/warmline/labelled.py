@@ -1,0 +1,149 @@
+"""Labelled conversations: what the learned judge is trained on, and what a grader is measured by.
+
+Two kinds, both JSON lines. The project's own set (``rubrics/labelled/``) has a level for every
+core step in every labelled reply, and the words that show it. Experts' labels, or a coach's, have
+one level a step for the whole conversation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from warmline.detectors import Exchange
+from warmline.errors import FileProblems, Problem
+from warmline.transcript import Role, Transcript, Turn
+
+#: How a reply, or a whole session, was meant when it was written.
+Quality = Literal["warm", "stock", "cold", "blaming", "useless", "efficient", "mistimed", "mixed"]
+
+
+class LabelledTurn(BaseModel):
+    """One message; where it is a labelled reply, the level of each step (None: does not apply).
+
+    ``shows`` and ``faults`` hold the words, verbatim, that show a step or are a fault.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role
+    text: str = Field(min_length=1)
+    levels: dict[str, int | None] = {}
+    shows: dict[str, list[str]] = {}
+    faults: dict[str, list[str]] = {}
+
+
+class LabelledScene(BaseModel):
+    """One conversation of the project's own set: a single exchange, or a whole session."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    scene: str
+    sector: str
+    about: str
+    quality: Quality
+    turns: list[LabelledTurn] = Field(min_length=1)
+
+    def transcript(self) -> Transcript:
+        """The conversation without its labels."""
+        return Transcript(id=self.id, turns=[Turn(role=t.role, text=t.text) for t in self.turns])
+
+
+class LabelledTranscript(BaseModel):
+    """A conversation with one level a step for the whole of it, such as the median of experts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(min_length=1)
+    turns: list[Turn] = Field(min_length=1)
+    labels: dict[str, float] = Field(min_length=1)
+
+    def transcript(self) -> Transcript:
+        """The conversation without its labels."""
+        return Transcript(id=self.id, turns=self.turns)
+
+
+@dataclass(frozen=True)
+class LabelledExchange:
+    """One labelled reply with what the customer had said before it."""
+
+    scene: str
+    quality: Quality
+    exchange: Exchange
+    turn: LabelledTurn
+
+
+def exchanges(scenes: Sequence[LabelledScene]) -> Iterator[LabelledExchange]:
+    """Every labelled reply of these conversations."""
+    for one in scenes:
+        heard: tuple[str, ...] = ()
+        for turn in one.turns:
+            if turn.role == "customer":
+                heard = (*heard, turn.text)
+            elif turn.levels:
+                yield LabelledExchange(one.scene, one.quality, Exchange(turn.text, heard), turn)
+
+
+def _lines(file: Path) -> Iterator[tuple[int, object]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileProblems([Problem(file, 1, "", f"cannot be read: {error}")]) from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise FileProblems(
+                    [Problem(file, number, "", f"not valid JSON: {error}")]
+                ) from error
+
+
+def _problems(file: Path, line: int, error: ValidationError) -> FileProblems:
+    return FileProblems(
+        [
+            Problem(file, line, ".".join(map(str, item["loc"])), item["msg"].lower())
+            for item in error.errors(include_url=False)
+        ]
+    )
+
+
+def read_scenes(folder: Path) -> list[LabelledScene]:
+    """The project's own set: every ``*.jsonl`` file of a folder, in the order of their names.
+
+    Raises:
+        FileProblems: with the line that cannot be used, or if there is nothing.
+    """
+    scenes = []
+    for file in sorted(folder.glob("*.jsonl")):
+        for number, data in _lines(file):
+            try:
+                scenes.append(LabelledScene.model_validate(data))
+            except ValidationError as error:
+                raise _problems(file, number, error) from error
+    if not scenes:
+        raise FileProblems([Problem(folder, 1, "", "no labelled conversations here")])
+    return scenes
+
+
+def read_labelled(file: Path) -> list[LabelledTranscript]:
+    """Conversations with a level a step for the whole: ``{"id", "turns", "labels"}`` a line.
+
+    Raises:
+        FileProblems: with the line that cannot be used, or if there is nothing.
+    """
+    found = []
+    for number, data in _lines(file):
+        try:
+            found.append(LabelledTranscript.model_validate(data))
+        except ValidationError as error:
+            raise _problems(file, number, error) from error
+    if not found:
+        raise FileProblems([Problem(file, 1, "", "no labelled conversations in this file")])
+    return found
