@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lock schema clean
+.PHONY: run test judge lock schema clean
 
 run: $(VENV)/.run
 	@$(BIN)/warmline serve
@@ -34,6 +34,10 @@ $(VENV)/.test: requirements-dev.txt $(VENV)/.run
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra build -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra build --extra dev -c requirements.txt -o requirements-dev.txt
+
+# Train the learned judge anew on rubrics/labelled/; a few minutes.
+judge: $(VENV)/.run
+	$(BIN)/python -m warmline.grader.training rubrics/labelled
 
 schema: $(VENV)/.run
 	$(BIN)/python -c 'from warmline.schema import write_schemas; write_schemas()'

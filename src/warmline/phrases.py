@@ -653,6 +653,19 @@ PHRASES: dict[str, Phrases] = {
             rf"{YOU_ARE} not (?:\w+ )?(?:lying|silly|ridiculous|mad|difficult|unreasonable)",
         ],
     ),
+    "advises": phrases(
+        r"you (?:should|could|might want to|may want to|might try|need to|must|ought to)"
+        r"(?! (?:never |not |n't )?have)(?! be (?:proud|angry|upset))",
+        r"(?:maybe|perhaps) (?:you|try|just|ask|talk|look|take|speak|see|it'?s time)",
+        r"have you (?:thought (?:of|about)|considered|tried|talked to|spoken to|asked)",
+        r"why (?:don't|not) you|why not (?:try|ask|talk|take|look|just)|how about (?:you|try\w*|talk\w*|ask\w*)",
+        r"if i (?:were|was) you|i(?:'d| would) (?:suggest|recommend|advise|talk|try|ask|look|start|go)",
+        r"my advice|i (?:suggest|recommend|advise)|i think you (?:should|could|need|can)",
+        r"(?:you can|could you) (?:always|try|talk|ask|just|also)|try (?:to|talking|asking|not|and)|"
+        r"just (?:try|talk|ask|keep|focus|ignore|be|let|take|go|tell)",
+        r"make sure (?:you|to)|it (?:might|may|would|could) (?:help|be (?:good|best|worth|better|helpful))",
+        r"(?:don't|do not) (?:let|give up|be afraid|quit|forget)|keep (?:your|going|trying|up|working)",
+    ),
     "talks_of_self": phrases(
         r"when (?:i (?:was|had|lost|didn't|moved|got|went through)|my (?:own )?" + FAMILY + ")",
         r"i too (?:have|had|lost|know|felt|was|am)|i also (?:lost|went through|hate|struggle\w*|"

@@ -1,0 +1,314 @@
+"""Training the learned judge on the labelled exchanges: ``make judge``.
+
+One ridge regression a trait over the same features. Ridge has one solution, so that the same
+labelled set gives the same judge. Whole scenes are held out when it is measured: a judge that has
+seen a scene's customer would know too much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold
+
+from warmline.detectors import Exchange, sentences
+from warmline.errors import FileProblems, Problem
+from warmline.grader import features
+from warmline.grader.agreement import weighted_kappa
+from warmline.grader.features import Numbers
+from warmline.grader.learned import (
+    HIGHEST,
+    JUDGE_FILE,
+    LOWEST,
+    MEASURED_WEIGHT,
+    STRANGE,
+    VECTOR_WEIGHT,
+    WORD_WEIGHT,
+    LearnedJudge,
+    Model,
+    Weights,
+    vectorizer,
+)
+from warmline.grader.spoken import spoken
+from warmline.labelled import LabelledExchange, exchanges, read_scenes
+from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
+
+#: How strongly the regressions are held back; chosen by cross-validation.
+ALPHA = 3.0
+#: A word or word pair that fewer replies hold is left out.
+LEAST_REPLIES = 3
+#: Scenes are held out in this many parts when levels are stretched and agreement is measured.
+FOLDS = 10
+SEED = 20260303
+
+Levels = npt.NDArray[np.int64]
+
+
+class TrainingTable:
+    """Replies or sentences with their features, their scenes, and what is to be told of them.
+
+    ``targets`` has one number a row for each trait: a level for those in ``levels``, else 0 or 1;
+    NaN where there is no label.
+    """
+
+    def __init__(
+        self,
+        seen: Sequence[Exchange],
+        scenes: Sequence[str],
+        targets: Mapping[str, Numbers],
+        levels: Sequence[str],
+    ) -> None:
+        self.seen = list(seen)
+        self.scenes = list(scenes)
+        self.targets = dict(targets)
+        self.traits = tuple(targets)
+        self.is_level = np.array([trait in levels for trait in self.traits])
+        self.measured = features.measurements(self.seen)
+        self.vectors = features.vectors(self.seen)
+        self.left_out: frozenset[str] = frozenset()
+
+    def without(self, block: Literal["measured", "vectors", "words"]) -> TrainingTable:
+        """The same table with one block of features left out, to see what it is worth."""
+        other = copy(self)
+        other.left_out = self.left_out | {block}
+        return other
+
+    def fit(self, rows: Sequence[int] | None = None) -> Weights:
+        """Train on some rows, or on all; the stretch is still neutral."""
+        chosen = np.arange(len(self.seen)) if rows is None else np.asarray(rows)
+        mean = self.measured[chosen].mean(axis=0)
+        scale = self.measured[chosen].std(axis=0) + 1e-6
+        words = vectorizer(min_df=LEAST_REPLIES)
+        counted = words.fit_transform([self.seen[row].reply for row in chosen])
+        dense = np.hstack(
+            [
+                (self.measured[chosen] - mean) / scale * MEASURED_WEIGHT,
+                self.vectors[chosen] * VECTOR_WEIGHT,
+            ]
+        )
+        table = sp.csr_matrix(sp.hstack([sp.csr_matrix(dense), counted * WORD_WEIGHT]))
+        if self.left_out:
+            table = table @ sp.diags(self._kept(mean.size, table.shape[1]))
+        coef = np.zeros((len(self.traits), table.shape[1]))
+        intercept = np.zeros(len(self.traits))
+        for index, trait in enumerate(self.traits):
+            values = self.targets[trait][chosen]
+            known = ~np.isnan(values)
+            # To the last digits: a looser solver would end a little elsewhere on each machine.
+            ridge = Ridge(alpha=ALPHA, solver="lsqr", tol=1e-8).fit(table[known], values[known])
+            coef[index] = ridge.coef_
+            intercept[index] = ridge.intercept_
+        return Weights(
+            traits=self.traits,
+            vocabulary=tuple(words.get_feature_names_out()),
+            is_level=self.is_level,
+            idf=words.idf_.astype(np.float32),
+            mean=mean.astype(np.float32),
+            scale=scale.astype(np.float32),
+            coef=coef.astype(np.float16),
+            intercept=intercept.astype(np.float32),
+            stretch=np.tile(np.array([0.0, 1.0], dtype=np.float32), (len(self.traits), 1)),
+        )
+
+    def _kept(self, measured: int, width: int) -> Numbers:
+        kept = np.ones(width)
+        vectors = measured + self.vectors.shape[1]
+        for block, columns in (
+            ("measured", slice(0, measured)),
+            ("vectors", slice(measured, vectors)),
+            ("words", slice(vectors, None)),
+        ):
+            if block in self.left_out:
+                kept[columns] = 0.0
+        return kept
+
+    def folds(self, folds: int = FOLDS) -> Iterator[tuple[list[int], list[int]]]:
+        """Rows to train on and rows to test on, whole scenes at a time."""
+        number = min(folds, len(set(self.scenes)))
+        for training, testing in GroupKFold(number).split(self.seen, groups=self.scenes):
+            yield training.tolist(), testing.tolist()
+
+    def held_out(self, folds: int = FOLDS) -> Numbers:
+        """Each row's raw sums by a model that never saw its scene: shape ``(rows, traits)``."""
+        raw = np.zeros((len(self.seen), len(self.traits)))
+        for training, testing in self.folds(folds):
+            raw[testing] = Model(self.fit(training)).raw([self.seen[row] for row in testing])
+        return raw
+
+    def stretch(self, raw: Numbers) -> Numbers:
+        """How raw sums become levels or log-odds: shift and slope of each trait."""
+        stretch = np.zeros((len(self.traits), 2))
+        for index, trait in enumerate(self.traits):
+            known = ~np.isnan(self.targets[trait])
+            sums, values = raw[known, index], self.targets[trait][known]
+            if self.is_level[index]:
+                slope = values.std() / sums.std()
+                stretch[index] = values.mean() - slope * sums.mean(), slope
+            else:
+                fitted = LogisticRegression(C=1e3).fit(sums[:, None], values)
+                stretch[index] = fitted.intercept_[0], fitted.coef_[0, 0]
+        return stretch
+
+    def levels(self, raw: Numbers, stretch: Numbers, trait: str) -> Levels:
+        """The levels that raw sums stand for."""
+        index = self.traits.index(trait)
+        stretched = stretch[index, 0] + stretch[index, 1] * raw[:, index]
+        rounded: Levels = np.clip(np.rint(stretched), LOWEST, HIGHEST).astype(np.int64)
+        return rounded
+
+    def trained(self, raw: Numbers) -> Weights:
+        """The model that all rows make, stretched by what held-out models found."""
+        return replace(self.fit(), stretch=self.stretch(raw).astype(np.float32))
+
+
+def reply_table(labelled: Sequence[LabelledExchange]) -> TrainingTable:
+    """Every labelled reply: the level of each step, whether it has each fault, and its occasion."""
+    targets: dict[str, Numbers] = {}
+    for step in STEP_TRAITS:
+        levels = [one.turn.levels.get(step) for one in labelled]
+        targets[step] = np.array([np.nan if v is None else float(v) for v in levels])
+    for fault in FAULTS:
+        targets[fault] = np.array([float(fault in one.turn.faults) for one in labelled])
+    for step, occasion in OCCASIONS.items():
+        targets[occasion] = (~np.isnan(targets[step])).astype(float)
+    return TrainingTable(
+        [as_read(one) for one in labelled], [one.scene for one in labelled], targets, STEP_TRAITS
+    )
+
+
+def as_read(one: LabelledExchange) -> Exchange:
+    """An exchange as the judge will meet it."""
+    return Exchange(spoken(one.exchange.reply), one.exchange.heard)
+
+
+def sentence_table(labelled: Sequence[LabelledExchange]) -> TrainingTable:
+    """Every sentence of the labelled replies: whether words that show a trait stand in it."""
+    seen: list[Exchange] = []
+    scenes: list[str] = []
+    targets: dict[str, list[float]] = {trait: [] for trait in (*STEP_TRAITS, *FAULTS)}
+    for one in labelled:
+        reply = one.exchange.reply
+        marked = {**one.turn.shows, **one.turn.faults}
+        for span in sentences(reply):
+            seen.append(Exchange(span.of(reply), one.exchange.heard))
+            scenes.append(one.scene)
+            for trait, found in targets.items():
+                places = [(reply.find(words), len(words)) for words in marked.get(trait, ())]
+                found.append(float(any(at < span.end and at + n > span.start for at, n in places)))
+    return TrainingTable(
+        seen, scenes, {trait: np.array(found) for trait, found in targets.items()}, ()
+    )
+
+
+def stranger_table(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> TrainingTable:
+    """Sentences that agents said to customers, and texts that are meant for somebody else."""
+    said = [
+        (Exchange(span.of(one.exchange.reply), one.exchange.heard), one.scene)
+        for one in labelled
+        for span in sentences(one.exchange.reply)
+    ]
+    # Such a text could stand in any conversation: each piece is put into two.
+    chance = random.Random(SEED)  # noqa: S311
+    pieces = [
+        (Exchange(span.of(text), chance.choice(labelled).exchange.heard), text)
+        for text in strangers
+        for span in sentences(text)
+        for _ in range(2)
+    ]
+    seen = [one for one, _ in (*said, *pieces)]
+    scenes = [scene for _, scene in (*said, *pieces)]
+    strange = np.array([0.0] * len(said) + [1.0] * len(pieces))
+    return TrainingTable(seen, scenes, {STRANGE: strange}, ())
+
+
+def read_strangers(folder: Path) -> list[str]:
+    """The texts of ``strangers.txt``, one a line.
+
+    Raises:
+        FileProblems: if the file cannot be read.
+    """
+    file = folder / "strangers.txt"
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise FileProblems([Problem(file, 1, "", f"cannot be read: {error}")]) from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def agreement(table: TrainingTable, raw: Numbers) -> dict[str, float]:
+    """Quadratic-weighted kappa with the labels, for each step."""
+    stretch = table.stretch(raw)
+    found = {}
+    for trait in STEP_TRAITS:
+        known = ~np.isnan(table.targets[trait])
+        found[trait] = weighted_kappa(
+            table.levels(raw, stretch, trait)[known],
+            table.targets[trait][known].astype(np.int64),
+        )
+    return found
+
+
+def within_one(table: TrainingTable, raw: Numbers) -> float:
+    """The share of levels, over all steps, that are at most one away from the label."""
+    stretch = table.stretch(raw)
+    near = []
+    for trait in STEP_TRAITS:
+        known = ~np.isnan(table.targets[trait])
+        found = table.levels(raw, stretch, trait)[known]
+        near += (np.abs(found - table.targets[trait][known]) <= 1).tolist()
+    return float(np.mean(near))
+
+
+def mark_of(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> str:
+    """Names exactly what a judge was trained on: 16 hex digits."""
+    told = "\n".join([*(repr((one.exchange, one.turn)) for one in labelled), *strangers])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def train(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> LearnedJudge:
+    """The judge that these exchanges make, and the texts that are meant for somebody else."""
+    replies = reply_table(labelled)
+    raw = replies.held_out()
+    quotes = sentence_table(labelled)
+    others = stranger_table(labelled, strangers)
+    return LearnedJudge(
+        replies.trained(raw),
+        quotes.trained(quotes.held_out(3)),
+        others.trained(others.held_out(3)),
+        {
+            "features": features.FEATURES_VERSION,
+            "exchanges": len(labelled),
+            "scenes": len(set(replies.scenes)),
+            "labelled": mark_of(labelled, strangers),
+            "within_one": round(within_one(replies, raw), 3),
+            "agreement": {name: round(kappa, 3) for name, kappa in agreement(replies, raw).items()},
+        },
+    )
+
+
+def main(folder: Path, file: Path = JUDGE_FILE) -> None:
+    """Train on a folder of labelled conversations, write the judge, and say how good it is."""
+    judge = train(list(exchanges(read_scenes(folder))), read_strangers(folder))
+    judge.save(file)
+    about = judge.about
+    say = sys.stdout.write
+    say(f"{about['exchanges']} exchanges in {about['scenes']} scenes, ")
+    say(f"{file.stat().st_size // 1024} KiB; agreement on scenes held out (weighted kappa):\n")
+    for name, kappa in judge.agreement.items():
+        say(f"  {name:12} {kappa:.2f}\n")
+    say(f"  mean         {np.mean(list(judge.agreement.values())):.2f}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
