@@ -36,6 +36,16 @@ class Settings(BaseSettings):
         "builtin",
         description="`builtin`, the path of a GGUF file, or `owner/repository:file.gguf` on a hub.",
     )
+    judge: str = Field(
+        "model",
+        description="What answers checks: `model` (the language model), or a decision model: the "
+        "address of a server with /v1/systemone, or the path of a GGUF file.",
+    )
+    ask_checks: Literal["where_needed", "always"] = Field(
+        "where_needed",
+        description="`where_needed`: only the checks of steps that the learned judge knows "
+        "nothing of are asked; `always`: those of every step, and both are weighed.",
+    )
     context_length: int = Field(
         8192, ge=2048, le=131072, description="Tokens the model may hold per conversation."
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from warmline.backends.base import (
     Backend,
+    CheckJudge,
     Priority,
     Speed,
     Usage,
     YesNoQuestion,
 )
 from warmline.backends.embedded import EmbeddedBackend
+from warmline.backends.judge import make_judge
 from warmline.backends.ollama import OllamaBackend, PullProgress
 from warmline.backends.weights import Progress, prepare_builtin, show_progress
 from warmline.errors import BackendError
@@ -17,6 +19,7 @@ from warmline.settings import Settings
 
 __all__ = [
     "Backend",
+    "CheckJudge",
     "EmbeddedBackend",
     "OllamaBackend",
     "Priority",
@@ -26,6 +29,7 @@ __all__ = [
     "Usage",
     "YesNoQuestion",
     "make_backend",
+    "make_judge",
     "prepare_builtin",
     "show_progress",
 ]

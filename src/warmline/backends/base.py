@@ -9,6 +9,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.llms import BaseLLM
@@ -63,6 +64,33 @@ class Speed:
     writes: float
 
 
+class CheckJudge(Protocol):
+    """Whatever answers checks with a probability: a language model, or a decision model.
+
+    ``batch`` is how many questions about the same material it is best asked at once.
+    """
+
+    name: str
+    model: str
+    digest: str
+    usage: Usage
+    batch: int
+
+    async def probabilities_of_yes(
+        self, questions: Sequence[YesNoQuestion], *, priority: Priority = Priority.BACKGROUND
+    ) -> list[float | None]:
+        """The probability of "yes" for each question, 0 to 1; None where it does not say.
+
+        The questions are all about the same material.
+
+        Raises:
+            BackendError: one of its kinds, with a plain message.
+        """
+
+    async def aclose(self) -> None:
+        """Let it go."""
+
+
 @dataclass
 class Backend(ABC):
     """One engine. ``digest`` names the exact weights, so that a grade can be repeated."""
@@ -74,6 +102,8 @@ class Backend(ABC):
     chat_model: BaseChatModel
     writer: BaseLLM
     usage: Usage = field(default_factory=Usage)
+    #: A language model answers one question at a time.
+    batch: int = 1
 
     @abstractmethod
     def continue_text(
@@ -123,6 +153,12 @@ class Backend(ABC):
         Raises:
             BackendError: one of its kinds, with a plain message.
         """
+
+    async def probabilities_of_yes(
+        self, questions: Sequence[YesNoQuestion], *, priority: Priority = Priority.BACKGROUND
+    ) -> list[float | None]:
+        """`probability_of_yes` for several questions, one after the other."""
+        return [await self.probability_of_yes(one, priority=priority) for one in questions]
 
     @abstractmethod
     async def count_tokens(self, text: str) -> int:
