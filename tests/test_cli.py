@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fakes import ScriptedBackend
+from snapshots import small_rubric
 from warmline.backends.base import Backend, YesNoQuestion
 from warmline.cli import main
 from warmline.errors import BackendError, BackendUnavailable
@@ -188,7 +189,9 @@ def test_what_cannot_be_graded_is_said_plainly(
     plainly(run("grade", *args, input=text), words)
 
 
-def test_a_model_that_fails_gives_no_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_fails_gives_no_number(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def fails(question: YesNoQuestion) -> float:
         raise BackendError("The model is away.")
 
@@ -196,7 +199,10 @@ def test_a_model_that_fails_gives_no_number(run: Run, monkeypatch: pytest.Monkey
         return ScriptedBackend(yes=fails)
 
     monkeypatch.setattr("warmline.cli._backend", away)
-    result = run("grade", "-", "--json", input=TALK)
+    # A rubric of its own, so that the learned judge knows nothing of its steps.
+    rubric = tmp_path / "own.yaml"
+    rubric.write_text(small_rubric().text, encoding="utf-8")
+    result = run("grade", "-", "--rubric", str(rubric), "--json", input=TALK)
     plainly(result, "The model is away.")
     (record,) = records(result)
     assert record["status"] == "not_graded"

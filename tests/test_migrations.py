@@ -10,11 +10,11 @@ from sqlite_utils import Migrations  # noqa: TID251
 from sqlite_utils.db import Database  # noqa: TID251
 
 from snapshots import small_persona, small_rubric
-from warmline.migrations import m001_first_schema, migrations
+from warmline.migrations import m001_first_schema, m002_heads, migrations
 from warmline.store import Store
 
 #: Every migration ever shipped, in order. Add at the end; never change what stands here.
-SHIPPED = ["m001_first_schema"]
+SHIPPED = ["m001_first_schema", "m002_heads"]
 
 
 def test_shipped_migrations_stay_in_their_order() -> None:
@@ -24,6 +24,7 @@ def test_shipped_migrations_stay_in_their_order() -> None:
 
 def test_every_migration_says_what_it_does() -> None:
     assert inspect.getdoc(m001_first_schema)
+    assert inspect.getdoc(m002_heads)
 
 
 def test_applying_them_twice_changes_nothing() -> None:

@@ -387,7 +387,7 @@ async def test_a_model_that_fails_leaves_no_grade_and_can_be_asked_again(
             raise BackendError("The model is away.")
         return likely(question)
 
-    practice.backend = backend(yes=yes)
+    practice.backend = practice.judge = backend(yes=yes)
     practice.backend.digest = "1" * 64
     with pytest.raises(NotGraded, match="away"):
         await finish(practice)

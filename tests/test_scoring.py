@@ -12,6 +12,7 @@ from snapshots import small_rubric
 from warmline.grader.checks import WHOLE_SESSION, Answer
 from warmline.grader.evidence import Quote
 from warmline.grader.scoring import (
+    ANCHORS,
     StepGrade,
     StepReading,
     StepStatus,
@@ -173,14 +174,15 @@ def test_nothing_and_everything_are_the_ends_of_the_range() -> None:
 def test_the_best_turn_counts() -> None:
     two = reading(HEAR, {c.id: {1: 0.05, 3: 0.95} for c in HEAR.checks if c.counts == "for"})
     assert two.best_turn() == 3
-    assert step_value(two) == pytest.approx(0.95)
+    assert step_value(two) == step_value(reading(HEAR, strong(HEAR, 0.95)))
 
 
 def test_one_fault_in_any_turn_takes_from_the_best_one() -> None:
     spoilt = reading(
-        HEAR, {"says-back": {1: 0.9}, "detail": {1: 0.9}, "talks-past": {1: 0.0, 3: 0.9}}
+        HEAR, {"says-back": {1: 0.9}, "detail": {1: 0.9}, "talks-past": {1: 0.0, 3: 0.7}}
     )
-    assert step_value(spoilt) == pytest.approx(0.9 * 0.1)
+    low, high = ANCHORS
+    assert step_value(spoilt) == pytest.approx((0.9 * 0.3 - low) / (high - low))
 
 
 @pytest.mark.parametrize(

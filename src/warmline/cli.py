@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from statistics import fmean
 from tomllib import TOMLDecodeError
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,16 +20,19 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from warmline.backends import Backend, OllamaBackend, make_backend, show_progress
+from warmline.backends import Backend, OllamaBackend, make_backend, make_judge, show_progress
 from warmline.errors import ModelMissing, WarmlineError
+from warmline.grader.fitting import fitted_head
 from warmline.grader.grading import Grader, Looking, MemoryBook
+from warmline.grader.learned import shipped_judge
 from warmline.grader.scoring import Grade
+from warmline.labelled import read_labelled
 from warmline.library import Entry, Library, read_library, read_rubric
-from warmline.practice import Practice
+from warmline.practice import Practice, grader_for, make_practice
 from warmline.report import STATUS_WORDS, report_card
 from warmline.rubric import Rubric
 from warmline.sessions import SessionReader
-from warmline.settings import Settings
+from warmline.settings import PROJECT, Settings
 from warmline.store import Store
 from warmline.transcript import Transcript, parse_transcripts, read_transcripts
 
@@ -40,6 +44,9 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 #: Who practises in the terminal: the same local person as on the page.
 LOCAL_USER = "you"
+
+#: What `warmline bench grader` tries to fool the grader with.
+ATTACKS = PROJECT / "benchmarks" / "attacks.yaml"
 
 
 def _settings() -> Settings:
@@ -126,7 +133,7 @@ async def _room() -> AsyncIterator[_Room]:
     try:
         library = read_library(settings.personas_dir, settings.rubrics_dir)
         backend = await _backend(settings)
-        practice = Practice(store, library, backend)
+        practice = await make_practice(settings, store, library, backend)
         try:
             yield _Room(settings, library, store, backend, practice)
         finally:
@@ -262,10 +269,8 @@ async def grade(file: Path, rubric_name: str, as_json: bool) -> None:
         transcripts = parse_transcripts(sys.stdin.read(), Path("stdin"))
     else:
         transcripts = read_transcripts(file)
-    backend = await _backend(settings)
     failed = 0
-    try:
-        grader = Grader(backend, rubric, MemoryBook())
+    async with _grader(settings, rubric) as grader:
         for number, transcript in enumerate(transcripts):
             try:
                 await _grade_one(grader, rubric, transcript, number, as_json)
@@ -280,10 +285,24 @@ async def grade(file: Path, rubric_name: str, as_json: bool) -> None:
                     }
                     click.echo(json.dumps(record, ensure_ascii=False))
                 err.print(escape(f"{transcript.id}: {error}"))
-    finally:
-        await backend.aclose()
     if failed:
         raise WarmlineError(f"{failed} of {len(transcripts)} could not be graded.")
+
+
+@asynccontextmanager
+async def _grader(settings: Settings, rubric: Entry[Rubric]) -> AsyncIterator[Grader]:
+    """A grader for transcripts from files, with its calibrated head if there is one."""
+    ask_all = settings.ask_checks == "always"
+    store = await Store.open(settings.database)
+    try:
+        backend = await _backend(settings)
+        try:
+            judge = await make_judge(settings, backend)
+            yield await grader_for(store, judge, rubric, MemoryBook(), ask_all=ask_all)
+        finally:
+            await backend.aclose()
+    finally:
+        await store.close()
 
 
 async def _grade_one(
@@ -316,6 +335,90 @@ def _print_grade(grade: Grade) -> None:
         out.print(escape(f"  {step.name}: {level}. {step.means or step.reason}"))
         for quote in step.evidence:
             out.print(escape(f"    turn {quote.turn}: “{quote.quote}”"))
+
+
+@main.command()
+@click.option("--rubric", "rubric_name", default="core", show_default=True, help="Id or file.")
+@click.option(
+    "--labelled", type=click.Path(path_type=Path), required=True, help="JSON lines with labels."
+)
+@_command
+async def calibrate(rubric_name: str, labelled: Path) -> None:
+    """Fit the grader to expert labels: JSON lines of {"id", "turns", "labels": {step: level}}.
+
+    Prints how well it agrees with labels it has not seen, each conversation held out once, and
+    keeps the result for this rubric as it is now. Grading uses it from then on.
+
+    Example: warmline calibrate --rubric core --labelled experts.jsonl
+    """
+    settings = _settings()
+    rubric = read_rubric(rubric_name, read_library(settings.personas_dir, settings.rubrics_dir))
+    sessions = read_labelled(labelled)
+    async with _grader(settings, rubric) as grader:
+        head = await fitted_head(grader, sessions)
+    store = await Store.open(settings.database)
+    try:
+        await store.add_head(head.rubric, head.rubric_hash, head.judge, head.model_dump_json())
+    finally:
+        await store.close()
+    out.print("Agreement with labels not seen (quadratic-weighted kappa, 95 % interval):")
+    for step, agreement in head.agreement.items():
+        out.print(escape(f"  {step}: {agreement}"))
+    out.print(escape(f"  mean: {head.mean}"))
+    out.print(escape(f"Kept for {head.rubric}, version {head.rubric_hash}."))
+
+
+@main.group()
+def bench() -> None:
+    """Measure how good the grader is, by counts and agreements.
+
+    Example: warmline bench grader --quick
+    """
+
+
+@bench.command("grader")
+@click.option(
+    "--experts",
+    type=click.Path(path_type=Path, exists=True),
+    help='JSON lines of {"id", "turns", "labels"} to compare with.',
+)
+@click.option(
+    "--rubric",
+    "rubric_name",
+    default=str(PROJECT / "benchmarks" / "lend-an-ear.yaml"),
+    show_default="benchmarks/lend-an-ear.yaml",
+    help="The rubric of the experts' labels.",
+)
+@click.option("--ask-model", is_flag=True, help="Measure the language model too; takes an hour.")
+@click.option("--quick", is_flag=True, help="Leave out the own labelled set, scene by scene.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_command
+async def bench_grader(
+    experts: Path | None, rubric_name: str, ask_model: bool, quick: bool, as_json: bool
+) -> None:
+    """Agreement with experts and with the own labelled set, pairs, attacks and cost.
+
+    Example: warmline bench grader --experts experts.jsonl
+    """
+    from warmline.bench.run import GraderBench, lines
+
+    settings = _settings()
+    library = read_library(settings.personas_dir, settings.rubrics_dir)
+    rubric = read_rubric(rubric_name, library)
+    sessions = read_labelled(experts) if experts else []
+    bench = GraderBench(library, settings.rubrics_dir / "labelled", ATTACKS, tell=err.print)
+    await bench.without_model(rubric, sessions, own_set=not quick)
+    if ask_model:
+        backend = await _backend(settings)
+        try:
+            await bench.with_model(backend, rubric, sessions)
+        finally:
+            await backend.aclose()
+    if as_json:
+        click.echo(json.dumps(bench.found, ensure_ascii=False))
+    else:
+        for line in lines(bench.found):
+            out.print(escape(line))
 
 
 @main.command()
@@ -357,8 +460,43 @@ async def doctor() -> None:
         out.print(f"Context: {backend.context_length} tokens a conversation")
         speed = await backend.measure_speed()
         out.print(f"Reads {speed.reads:.0f} and writes {speed.writes:.0f} tokens a second here.")
+        judge = await make_judge(settings, backend)
+        out.print(escape(f"Checks are answered by: {judge.name}, {judge.model}"))
+        if judge is not backend:
+            await judge.aclose()
+        learned = shipped_judge()
+        out.print(
+            f"Learned judge: {learned.about['exchanges']} labelled replies; on scenes it had not "
+            f"seen {100 * learned.within_one:.0f} of 100 levels within one of the label, mean "
+            f"weighted kappa {fmean(learned.agreement.values()):.2f}"
+        )
+        await _say_heads(settings, library, backend)
     finally:
         await backend.aclose()
+
+
+async def _say_heads(settings: Settings, library: Library, backend: Backend) -> None:
+    """For each rubric, how far its grade is to be trusted here."""
+    store = await Store.open(settings.database)
+    try:
+        for name, rubric in library.rubrics.items():
+            own = sum(bool(step.borrows) for step in rubric.item.steps)
+            grader = await grader_for(
+                store, backend, rubric, MemoryBook(), ask_all=settings.ask_checks == "always"
+            )
+            fitted = (
+                f"calibrated on {grader.head.sessions} conversations, kappa {grader.head.mean}"
+                if grader.head
+                else "not calibrated on labels of its own"
+            )
+            out.print(
+                escape(
+                    f"Rubric {name}: the judge knows {own} of {len(rubric.item.steps)} steps, "
+                    f"the rest are the model's; {fitted}"
+                )
+            )
+    finally:
+        await store.close()
 
 
 @main.command()

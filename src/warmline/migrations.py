@@ -84,3 +84,21 @@ def m001_first_schema(db: Database) -> None:
         """
     )
     db.table("turns").enable_fts(["text"], create_triggers=True)
+
+
+@migrations()
+def m002_heads(db: Database) -> None:
+    """Calibrated heads: fitted weights for one rubric and one way of judging, the newest counts."""
+    db.executescript(
+        """
+        CREATE TABLE heads (
+            id INTEGER PRIMARY KEY,
+            created_at TEXT NOT NULL,
+            rubric_id TEXT NOT NULL,
+            rubric_hash TEXT NOT NULL,
+            judge TEXT NOT NULL,
+            head TEXT NOT NULL
+        );
+        CREATE INDEX heads_by_rubric ON heads(rubric_hash, judge, id);
+        """
+    )

@@ -13,7 +13,7 @@ from warmline.yamlfile import RuleBroken, RulesBroken, StrictModel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=600)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", max_length=64)]
 Reveal = Literal["freely", "when_asked", "when_heard", "never"]
 
 #: Each mood needs this many authored lines, so that the script can carry a whole conversation.

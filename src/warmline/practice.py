@@ -12,17 +12,21 @@ import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from warmline.backends.base import Backend, Priority
+from warmline.backends import make_judge
+from warmline.backends.base import Backend, CheckJudge, Priority
 from warmline.customer import actor
 from warmline.customer.director import CustomerState, Direction, direct, first_state
 from warmline.customer.guard import GuardContext
 from warmline.detectors import Exchange
 from warmline.errors import BackendError, NotFound, NotGraded, SessionOver, TooLittle, WarmlineError
 from warmline.grader import checks, coaching
-from warmline.grader.grading import Grader, Key, Looking
-from warmline.library import Library
+from warmline.grader.calibration import Head
+from warmline.grader.grading import AnswerBook, Grader, Key, Looking
+from warmline.library import Entry, Library
 from warmline.persona import Persona
+from warmline.rubric import Rubric
 from warmline.sessions import SessionReader, View
+from warmline.settings import Settings
 from warmline.store import Store, StoredGrade
 from warmline.transcript import LONGEST_MESSAGE
 
@@ -48,13 +52,38 @@ class StoreBook:
         )
 
 
-class Practice(SessionReader):
-    """Runs sessions with one store, one library and one backend."""
+async def grader_for(
+    store: Store, judge: CheckJudge, rubric: Entry[Rubric], book: AnswerBook, *, ask_all: bool
+) -> Grader:
+    """A grader with the head that was calibrated for it, if one is in the store."""
+    plain = Grader(judge, rubric, book, ask_all=ask_all)
+    found = await store.head(rubric.hash, plain.judged_by)
+    if found is None:
+        return plain
+    return Grader(judge, rubric, book, ask_all=ask_all, head=Head.model_validate_json(found))
 
-    def __init__(self, store: Store, library: Library, backend: Backend) -> None:
+
+class Practice(SessionReader):
+    """Runs sessions with one store, one library and one backend.
+
+    ``judge`` answers the grader's checks, the backend itself if none is given; with ``ask_all`` it
+    is asked about every step, not only where it is needed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        library: Library,
+        backend: Backend,
+        *,
+        judge: CheckJudge | None = None,
+        ask_all: bool = False,
+    ) -> None:
         super().__init__(store)
         self.library = library
         self.backend = backend
+        self.judge: CheckJudge = judge or backend
+        self.ask_all = ask_all
         self._locks: dict[str, asyncio.Lock] = {}
         self._background: dict[str, asyncio.Task[None]] = {}
 
@@ -65,6 +94,8 @@ class Practice(SessionReader):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._background.clear()
+        if self.judge is not self.backend:
+            await self.judge.aclose()
 
     # Beginning
 
@@ -109,7 +140,7 @@ class Practice(SessionReader):
             )  # fmt: skip
             async for _ in pieces:
                 pass
-            await Grader(self.backend, rubric, StoreBook(self.store)).prepare()
+            await (await self._grader(rubric)).prepare()
 
         self._in_background(f"warm-up {persona_id}", work)
 
@@ -266,7 +297,7 @@ class Practice(SessionReader):
         persona = await self.persona_of(session)
         rubric = await self.rubric_of(session)
         transcript = await self.store.transcript(session.id, persona.name)
-        grader = Grader(self.backend, rubric, StoreBook(self.store))
+        grader = await self._grader(rubric)
         async for step in grader.grade(transcript, asks_for_no=persona.asks_for_no):
             if isinstance(step, Looking):
                 yield step
@@ -289,6 +320,10 @@ class Practice(SessionReader):
             assert stored is not None
             yield stored
 
+    async def _grader(self, rubric: Entry[Rubric]) -> Grader:
+        book = StoreBook(self.store)
+        return await grader_for(self.store, self.judge, rubric, book, ask_all=self.ask_all)
+
     def _read_in_background(self, session_id: str) -> None:
         """Let the grader read the replies so far while the trainee reads and types."""
 
@@ -296,7 +331,7 @@ class Practice(SessionReader):
             view = await self.view(session_id)
             persona = await self.persona_of(view.session)
             transcript = await self.store.transcript(session_id, persona.name)
-            grader = Grader(self.backend, await self.rubric_of(view.session), StoreBook(self.store))
+            grader = await self._grader(await self.rubric_of(view.session))
             for turn in transcript.agent_turns():
                 await grader.read_turn(transcript, turn)
             await grader.prepare()
@@ -330,6 +365,18 @@ class Practice(SessionReader):
 
     def _lock(self, session_id: str) -> asyncio.Lock:
         return self._locks.setdefault(session_id, asyncio.Lock())
+
+
+async def make_practice(
+    settings: Settings, store: Store, library: Library, backend: Backend
+) -> Practice:
+    """The practice room as the settings want it.
+
+    Raises:
+        BackendError: if the settings name a decision model that does not answer.
+    """
+    judge = await make_judge(settings, backend)
+    return Practice(store, library, backend, judge=judge, ask_all=settings.ask_checks == "always")
 
 
 def _exchange(view: View, persona: Persona) -> Exchange:

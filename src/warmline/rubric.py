@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from warmline.detectors import SIGNALS
 from warmline.persona import Line, Slug, Text
+from warmline.traits import BORROWED
 from warmline.yamlfile import RuleBroken, RulesBroken, StrictModel
 
 
@@ -46,6 +47,11 @@ class Step(StrictModel):
     ``applies_when`` is a question about the conversation; where it is answered "no", the step is
     not applicable. ``only_for_a_no`` marks a step for conversations in which the right answer is a
     compassionate no: with a persona that says so, or does not, the question is not asked.
+
+    ``borrows`` names the core steps and faults that the step resembles: the learned judge knows
+    those, and no others. ``over_turns`` says which of the agent's turns count most: the best, the
+    worst, the last, or the whole, of which the most telling turn is half; left out, the best for a
+    step of scope ``turn`` and the whole for one of scope ``session``.
     """
 
     id: Slug
@@ -57,6 +63,8 @@ class Step(StrictModel):
     auto_fail_below: int | None = None
     applies_when: Line | None = None
     only_for_a_no: bool = False
+    borrows: list[str] = []
+    over_turns: Literal["best", "worst", "last", "whole"] | None = None
     checks: list[Check] = Field(min_length=3, max_length=6)
     levels: list[Level] = Field(min_length=2, max_length=10)
     examples: list[Example] = []
@@ -70,6 +78,11 @@ class Step(StrictModel):
     def highest(self) -> int:
         """The highest level's score."""
         return self.levels[-1].score
+
+    @property
+    def counted_turns(self) -> Literal["best", "worst", "last", "whole"]:
+        """Which of the agent's turns count for what the learned judge says."""
+        return self.over_turns or ("best" if self.scope == "turn" else "whole")
 
     def meaning(self, score: int) -> str:
         """What a level means: the description of the highest anchored level not above it.
@@ -99,6 +112,15 @@ class Step(StrictModel):
                             f"no signal {signal!r}; the signals are {known}",
                         )
                     )
+        for index, trait in enumerate(self.borrows):
+            if trait not in BORROWED:
+                known = ", ".join(BORROWED)
+                broken.append(
+                    RuleBroken(
+                        ("borrows", index),
+                        f"no step or fault {trait!r} to borrow; there are {known}",
+                    )
+                )
         if all(check.counts == "against" for check in self.checks):
             broken.append(
                 RuleBroken(("checks",), "every check counts against; add one that counts for")

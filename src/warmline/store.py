@@ -519,6 +519,35 @@ class Store:
 
         return await self._run(work)
 
+    async def add_head(self, rubric_id: str, rubric_hash: str, judge: str, head: str) -> None:
+        """Keep a calibrated head (JSON) for a rubric's version and a way of judging."""
+
+        def work() -> None:
+            self._open_db.table("heads").insert(
+                {
+                    "created_at": now(),
+                    "rubric_id": rubric_id,
+                    "rubric_hash": rubric_hash,
+                    "judge": judge,
+                    "head": head,
+                }
+            )
+
+        await self._run(work)
+
+    async def head(self, rubric_hash: str, judge: str) -> str | None:
+        """The newest head (JSON) for a rubric's version and a way of judging, if there is one."""
+
+        def work() -> str | None:
+            row = self._one(
+                "SELECT head FROM heads WHERE rubric_hash = ? AND judge = ? "
+                "ORDER BY id DESC LIMIT 1",
+                (rubric_hash, judge),
+            )
+            return None if row is None else str(row["head"])
+
+        return await self._run(work)
+
     async def transcript(self, session_id: str, customer_name: str) -> Transcript:
         """A session's turns as a transcript."""
         turns = await self.turns(session_id)

@@ -7,9 +7,10 @@ cache reads them once.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from warmline.backends.base import Backend, Priority, YesNoQuestion
+from warmline.backends.base import CheckJudge, Priority, YesNoQuestion
 from warmline.rubric import Check, Rubric, Step
 from warmline.transcript import Transcript
 
@@ -121,11 +122,15 @@ def session_checks(rubric: Rubric) -> list[tuple[Step, Check]]:
 
 
 async def ask(
-    backend: Backend, material: str, text: str, priority: Priority = Priority.BACKGROUND
-) -> float | None:
-    """The probability of "yes" for one question about some material.
+    judge: CheckJudge,
+    material: str,
+    texts: Sequence[str],
+    priority: Priority = Priority.BACKGROUND,
+) -> list[float | None]:
+    """The probability of "yes" for each of these questions about some material.
 
     Raises:
-        BackendError: when the model cannot answer.
+        BackendError: when the judge cannot answer.
     """
-    return await backend.probability_of_yes(question(material, text), priority=priority)
+    questions = [question(material, text) for text in texts]
+    return await judge.probabilities_of_yes(questions, priority=priority)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from warmline.backends.base import Backend, Priority
+from warmline.backends.base import CheckJudge, Priority
 from warmline.detectors import Exchange, Span, detect, sentence_around, sentences
 from warmline.grader import checks
 from warmline.rubric import Check
@@ -61,9 +61,9 @@ def from_signals(transcript: Transcript, turn: int, signals: Iterable[str]) -> Q
 
 
 async def from_model(
-    backend: Backend, transcript: Transcript, turn: int, check: Check
+    judge: CheckJudge, transcript: Transcript, turn: int, check: Check
 ) -> Quote | None:
-    """The sentence of a reply that the model finds most likely to answer the check with "yes".
+    """The sentence of a reply about which the check is most likely answered with "yes".
 
     Raises:
         BackendError: when the model cannot answer.
@@ -75,7 +75,7 @@ async def from_model(
     scored = []
     for span in spans:
         material = checks.MATERIAL.format(lines=f"Agent: {checks.shown(span.of(text))}")
-        probability = await checks.ask(backend, material, check.ask, Priority.FINISH)
+        (probability,) = await checks.ask(judge, material, [check.ask], Priority.FINISH)
         scored.append((probability or 0.0, -span.start, span))
     return _quote(transcript, turn, max(scored, key=lambda item: item[:2])[2])
 

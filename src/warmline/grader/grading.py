@@ -6,18 +6,22 @@ at Finish, and survives a restart.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from warmline.backends.base import Backend, Priority
+from warmline.backends.base import CheckJudge, Priority
 from warmline.errors import BackendError, NotGraded, TooLittle
 from warmline.grader import checks, evidence, scoring
-from warmline.grader.calibration import weigh
+from warmline.grader.calibration import Head, weigh
 from warmline.grader.checks import APPLIES, WHOLE_SESSION, Answer
+from warmline.grader.judging import OWN_SIGNS, Reading
+from warmline.grader.learned import LearnedJudge, shipped_judge
+from warmline.grader.spoken import NOTHING, as_spoken
 from warmline.library import Entry
-from warmline.rubric import Rubric, Step
+from warmline.rubric import Check, Rubric, Step
 from warmline.transcript import Transcript
 
 #: The subject under which the answers about the neutral reply are kept, for all sessions.
@@ -69,14 +73,48 @@ class Looking:
     name: str
 
 
-class Grader:
-    """Grades transcripts by one rubric with one backend."""
+def _asked(step: Step, check: Check, turn: int) -> tuple[Key, str]:
+    return (step.id, check.id, turn), check.ask
 
-    def __init__(self, backend: Backend, rubric: Entry[Rubric], book: AnswerBook) -> None:
+
+class Grader:
+    """Grades transcripts by one rubric: with the learned judge, and a judge of checks.
+
+    ``backend`` answers checks: a language model, or a decision model; None where there is none. It
+    is asked about those steps that the learned judge knows nothing of; with ``ask_all``, about
+    every step. A ``head`` is used only for the steps it was fitted
+    for, and only if it was fitted for this rubric and this way of judging.
+    """
+
+    def __init__(
+        self,
+        backend: CheckJudge | None,
+        rubric: Entry[Rubric],
+        book: AnswerBook,
+        *,
+        judge: LearnedJudge | None = None,
+        ask_all: bool = False,
+        head: Head | None = None,
+    ) -> None:
         self.backend = backend
         self.entry = rubric
         self.rubric = rubric.item
         self.book = book
+        self.judge = judge or shipped_judge()
+        self.ask_all = ask_all
+        fits = head and (head.rubric_hash, head.judge) == (rubric.hash, self.judged_by)
+        self.head = head if fits else None
+
+    @property
+    def judged_by(self) -> str:
+        """Names what a head's signs come from: the learned judge, and the model if it is asked."""
+        if not self.ask_all:
+            return self.judge.version
+        return f"{self.judge.version}+{self._digest}-{checks.CHECK_PROMPT_VERSION}"
+
+    @property
+    def _digest(self) -> str:
+        return self.backend.digest if self.backend else "none"
 
     async def prepare(self, priority: Priority = Priority.BACKGROUND) -> None:
         """Ask every check about the neutral reply, once for this rubric and model.
@@ -93,14 +131,14 @@ class Grader:
                 checks.session_checks(self.rubric),
             ),
         ):
-            for step, check in pairs:
-                await self._ask(NEUTRAL, known, step, check.id, check.ask, turn, material, priority)
-        whole = checks.neutral_session_material()
-        for step in self.rubric.steps:
-            if step.applies_when:
-                await self._ask(
-                    NEUTRAL, known, step, APPLIES, step.applies_when, WHOLE_SESSION, whole, priority
-                )
+            asked = [_asked(step, check, turn) for step, check in pairs if self._asks(step)]
+            await self._ask(NEUTRAL, known, asked, material, priority)
+        applies = [
+            ((step.id, APPLIES, WHOLE_SESSION), step.applies_when)
+            for step in self.rubric.steps
+            if step.applies_when and self._asks(step)
+        ]
+        await self._ask(NEUTRAL, known, applies, checks.neutral_session_material(), priority)
 
     async def read_turn(
         self, transcript: Transcript, turn: int, priority: Priority = Priority.BACKGROUND
@@ -110,12 +148,18 @@ class Grader:
         Raises:
             BackendError: when the model cannot answer.
         """
-        known = await self._known(transcript.id)
-        material = checks.turn_material(transcript, turn)
-        for step, check in checks.turn_checks(self.rubric):
-            await self._ask(
-                transcript.id, known, step, check.id, check.ask, turn, material, priority
-            )
+        spoken = as_spoken(transcript)
+        if spoken.turns[turn].text == NOTHING:
+            return
+        asked = [
+            _asked(step, check, turn)
+            for step, check in checks.turn_checks(self.rubric)
+            if self._asks(step) or not self.judge.can_read(spoken.turns[turn].text)
+        ]
+        if asked:
+            known = await self._known(transcript.id)
+            material = checks.turn_material(spoken, turn)
+            await self._ask(transcript.id, known, asked, material, priority)
 
     async def grade(
         self, transcript: Transcript, *, asks_for_no: bool | None = None
@@ -127,9 +171,10 @@ class Grader:
         Raises:
             NotGraded: with the reason, when the model fails or there is too little to grade.
         """
-        self._enough(transcript)
+        spoken = as_spoken(transcript)
+        self._enough(spoken)
         try:
-            async with aclosing(self._grade(transcript, asks_for_no)) as steps:
+            async with aclosing(self._grade(spoken, asks_for_no)) as steps:
                 async for one in steps:
                     yield one
         except BackendError as error:
@@ -138,7 +183,11 @@ class Grader:
             ) from error
 
     def _enough(self, transcript: Transcript) -> None:
-        replies = [transcript.turns[turn].text for turn in transcript.agent_turns()]
+        replies = [
+            text
+            for turn in transcript.agent_turns()
+            if (text := transcript.turns[turn].text) != NOTHING
+        ]
         if len(replies) < LEAST_REPLIES or sum(len(r.split()) for r in replies) < LEAST_WORDS:
             raise TooLittle(
                 "Not graded: there is too little here to judge. "
@@ -150,6 +199,7 @@ class Grader:
     ) -> AsyncGenerator[Looking | scoring.Grade, None]:
         steps = self.rubric.steps
         yield Looking(0, len(steps), steps[0].name)
+        read = await asyncio.to_thread(Reading, self.judge, transcript)
         await self.prepare(Priority.FINISH)
         for turn in transcript.agent_turns():
             await self.read_turn(transcript, turn, Priority.FINISH)
@@ -158,19 +208,19 @@ class Grader:
         grades = []
         for done, step in enumerate(steps):
             yield Looking(done, len(steps), step.name)
-            if step.scope == "session":
-                for check in step.checks:
-                    await self._ask(
-                        transcript.id, known, step, check.id, check.ask, WHOLE_SESSION, whole,
-                        Priority.FINISH,
-                    )  # fmt: skip
-            reading = scoring.read_step(step, transcript, await self._answers(transcript.id))
+            if step.scope == "session" and (self._asks(step) or not read.values):
+                asked = [_asked(step, check, WHOLE_SESSION) for check in step.checks]
+                await self._ask(transcript.id, known, asked, whole, Priority.FINISH)
+            reading = self._read_step(step, transcript, read, await self._answers(transcript.id))
             if step.only_for_a_no and asks_for_no is not None:
                 reading.applies = float(asks_for_no)
             else:
-                reading.applies = await self._applies(transcript.id, known, step, whole)
-            quotes = await self._evidence(reading, transcript)
-            grades.append(scoring.grade_step(reading, quotes))
+                reading.applies = read.applies(step)
+                if reading.applies is None:
+                    reading.applies = await self._applies(transcript.id, known, step, whole)
+            quotes = await self._evidence(reading, read)
+            head = self.head.steps.get(step.id) if self.head else None
+            grades.append(scoring.grade_step(reading, quotes, head))
         percent, passed, failed_by = scoring.total(self.rubric, grades)
         yield scoring.Grade(
             id=transcript.id,
@@ -182,35 +232,78 @@ class Grader:
             pass_mark=self.rubric.pass_mark,
             steps=grades,
             prompt_version=checks.CHECK_PROMPT_VERSION,
-            backend=self.backend.name,
-            model=self.backend.model,
-            digest=self.backend.digest,
+            backend=self.backend.name if self.backend else "none",
+            model=self.backend.model if self.backend else "none",
+            digest=self._digest,
+            judge=self.judged_by,
+            head=self.head and scoring.Fitted(sessions=self.head.sessions, mean=self.head.mean),
         )
+
+    def _asks(self, step: Step) -> bool:
+        """Whether the model is asked this step's checks though the judge can read the reply."""
+        return self.ask_all or not step.borrows
+
+    def _read_step(
+        self, step: Step, transcript: Transcript, read: Reading, answers: list[Answer]
+    ) -> scoring.StepReading:
+        reading = scoring.read_step(step, transcript, answers)
+        reading.learned = read.learned(step)
+        signs = read.signs(step, reading.learned, reading.learned_value())
+        if self.ask_all:
+            asked = scoring.checks_value(reading)
+            signs.insert(0, asked if asked is not None else 0.5)
+        reading.signs = signs
+        return reading
 
     async def readings(self, transcript: Transcript) -> dict[str, scoring.StepReading]:
         """What is known of every step so far, without asking anything."""
+        spoken = as_spoken(transcript)
         answers = await self._answers(transcript.id)
-        return {step.id: scoring.read_step(step, transcript, answers) for step in self.rubric.steps}
+        read = await asyncio.to_thread(Reading, self.judge, spoken)
+        return {step.id: self._read_step(step, spoken, read, answers) for step in self.rubric.steps}
+
+    async def signs(self, transcript: Transcript) -> dict[str, list[float]]:
+        """What a head weighs, for each step that borrows; `own_signs` of them are the step's own.
+
+        Raises:
+            BackendError: when the model is asked and cannot answer.
+        """
+        if self.ask_all:
+            await self.prepare(Priority.FINISH)
+            for turn in transcript.agent_turns():
+                await self.read_turn(transcript, turn, Priority.FINISH)
+        readings = await self.readings(transcript)
+        return {step.id: readings[step.id].signs for step in self.rubric.steps if step.borrows}
+
+    @property
+    def own_signs(self) -> int:
+        """How many of the signs are a step's own: those of the judge, and the model's if asked."""
+        return OWN_SIGNS + self.ask_all
 
     async def _known(self, subject: str) -> dict[Key, float | None]:
-        return await self.book.known(subject, self.entry.hash, self.backend.digest)
+        return await self.book.known(subject, self.entry.hash, self._digest)
 
     async def _ask(
         self,
         subject: str,
         known: dict[Key, float | None],
-        step: Step,
-        check_id: str,
-        text: str,
-        turn: int,
+        asked: Sequence[tuple[Key, str]],
         material: str,
         priority: Priority,
     ) -> None:
-        key = (step.id, check_id, turn)
-        if key in known:
+        """Ask what is not known yet, and keep each answer at once."""
+        if self.backend is None:
+            # Nobody to ask: what only a model could say stays unknown.
             return
-        known[key] = await checks.ask(self.backend, material, text, priority)
-        await self.book.keep(subject, self.entry.hash, self.backend.digest, key, known[key])
+        missing = [(key, text) for key, text in asked if key not in known]
+        for start in range(0, len(missing), self.backend.batch):
+            batch = missing[start : start + self.backend.batch]
+            answers = await checks.ask(
+                self.backend, material, [text for _, text in batch], priority
+            )
+            for (key, _), probability in zip(batch, answers, strict=True):
+                known[key] = probability
+                await self.book.keep(subject, self.entry.hash, self._digest, key, probability)
 
     async def _applies(
         self, subject: str, known: dict[Key, float | None], step: Step, material: str
@@ -218,12 +311,9 @@ class Grader:
         """How likely the step applies; None when it always does or the model does not say."""
         if step.applies_when is None:
             return None
-        await self._ask(
-            subject, known, step, APPLIES, step.applies_when, WHOLE_SESSION, material,
-            Priority.FINISH,
-        )  # fmt: skip
         key = (step.id, APPLIES, WHOLE_SESSION)
-        return weigh(known[key], (await self._known(NEUTRAL)).get(key), None)
+        await self._ask(subject, known, [(key, step.applies_when)], material, Priority.FINISH)
+        return weigh(known.get(key), (await self._known(NEUTRAL)).get(key), None)
 
     async def _answers(self, subject: str) -> list[Answer]:
         neutral = {(s, c): p for (s, c, _), p in (await self._known(NEUTRAL)).items()}
@@ -232,28 +322,30 @@ class Grader:
             for (step, check, turn), probability in (await self._known(subject)).items()
         ]
 
-    async def _evidence(
-        self, reading: scoring.StepReading, transcript: Transcript
-    ) -> list[evidence.Quote]:
+    async def _evidence(self, reading: scoring.StepReading, read: Reading) -> list[evidence.Quote]:
         """The words that show the step, and those that count against it; each one verified."""
-        quotes: list[evidence.Quote] = []
         step = reading.step
+        transcript = read.transcript
+        quotes: list[evidence.Quote | None] = []
         best = reading.best_turn()
         support = reading.support(best) if best is not None else None
         shows = support is not None and support > 1 / (2 * (step.highest - step.lowest))
         if best is not None and (shows or reading.watches_for_faults):
-            quote = await self._supporting_quote(reading, transcript, best)
-            if quote:
-                quotes.append(quote)
-        fault = reading.fault()
-        if fault and fault[2] > scoring.UNCLEAR_BAND[1]:
+            if reading.learned:
+                quotes.append(read.quote(step, best))
+            else:
+                quotes.append(await self._supporting_quote(reading, transcript, best))
+        if reading.learned:
+            quotes.append(read.fault(step))
+        elif (fault := reading.fault()) and fault[2] > scoring.UNCLEAR_BAND[1]:
             check, turn, _ = fault
             turns = transcript.agent_turns() if turn == WHOLE_SESSION else [turn]
             for one in turns:
                 if found := evidence.from_signals(transcript, one, check.signals):
                     quotes.append(found.model_copy(update={"shows": "against"}))
                     break
-        return [q for q in dict.fromkeys(quotes) if evidence.stands_verbatim(q, transcript)]
+        found_ones = [quote for quote in quotes if quote and quote.quote != NOTHING]
+        return [q for q in dict.fromkeys(found_ones) if evidence.stands_verbatim(q, transcript)]
 
     async def _supporting_quote(
         self, reading: scoring.StepReading, transcript: Transcript, best: int
@@ -267,4 +359,6 @@ class Grader:
         strongest = max(
             supporting, key=lambda check: reading.strengths.get(check.id, {}).get(best) or 0.0
         )
+        if self.backend is None:
+            return None
         return await evidence.from_model(self.backend, transcript, turns[-1], strongest)

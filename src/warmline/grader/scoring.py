@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from warmline.detectors import detect, near_duplicates
-from warmline.grader.calibration import weigh
+from warmline.grader.agreement import Agreement
+from warmline.grader.calibration import StepHead, weigh
 from warmline.grader.checks import WHOLE_SESSION, Answer
 from warmline.grader.evidence import Quote, exchange_at
 from warmline.rubric import Check, Rubric, Step
@@ -24,13 +25,18 @@ UNCLEAR_BAND = (0.4, 0.6)
 MOST_UNCLEAR = 0.5
 #: A step applies unless its question is answered "no" more surely than this.
 APPLIES_ABOVE = 0.5
-#: The values that stand for the lowest and the highest level; between them levels are even.
-#: No reply reaches 0 or 1: a model is never quite sure, and no detector finds everything.
+#: The checks' strengths that stand for the lowest and the highest level; between them levels are
+#: even. No reply reaches 0 or 1: a model is never quite sure, and no detector finds everything.
 ANCHORS = (0.1, 0.85)
-
-
-#: What a step that mostly watches for faults is worth when none is found, before any praise.
+#: What the checks of a step that mostly watches for faults are worth when none is found.
 WITHOUT_FAULT = 0.6
+#: How much the best turn counts beside the others, where the best one counts: a single good
+#: sentence in a bad conversation is not the whole of it.
+BEST_COUNTS = 0.85
+#: The learned judge's share where the model was asked as well and no head weighs them.
+LEARNED_SHARE = 0.75
+#: Above this share of a step, its level must be shown by words of the agent.
+SHOWN_ABOVE = 0.4
 
 
 class StepGrade(BaseModel):
@@ -57,6 +63,15 @@ class StepGrade(BaseModel):
         return part if step.direction == "higher_is_better" else 1 - part
 
 
+class Fitted(BaseModel):
+    """What the levels were fitted to: how many labelled sessions, and how well it agrees."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sessions: int
+    mean: Agreement
+
+
 class Grade(BaseModel):
     """All steps and the total: a percentage, or None when there is not enough to judge."""
 
@@ -75,19 +90,29 @@ class Grade(BaseModel):
     backend: str
     model: str
     digest: str
+    judge: str = ""
+    head: Fitted | None = None
 
 
 @dataclass
 class StepReading:
-    """What was found for one step: each check's strength in each turn, and the session's."""
+    """What was found for one step.
+
+    ``strengths`` has each check's strength in each turn, and for the session. ``learned`` has, for
+    each turn that the learned judge could read, how near it is to the step's highest level, 0 to
+    1. ``signs`` is what a head weighs; ``applies`` how likely the step applies, None for surely.
+    """
 
     step: Step
     applies: float | None = None
     strengths: dict[str, dict[int, float | None]] = field(default_factory=dict)
+    learned: dict[int, float] = field(default_factory=dict)
+    signs: list[float] = field(default_factory=list)
 
     def turns(self) -> list[int]:
-        """The turns that the checks were asked about."""
-        return sorted({turn for by_turn in self.strengths.values() for turn in by_turn})
+        """The turns about which something is known."""
+        asked = {turn for by_turn in self.strengths.values() for turn in by_turn}
+        return sorted(asked | set(self.learned))
 
     @property
     def watches_for_faults(self) -> bool:
@@ -95,8 +120,26 @@ class StepReading:
         against = sum(check.counts == "against" for check in self.step.checks)
         return against > len(self.step.checks) / 2
 
+    def learned_value(self) -> float | None:
+        """What the learned judge says of the session: of the turns that count for this step."""
+        if not self.learned:
+            return None
+        values = list(self.learned.values())
+        match self.step.counted_turns:
+            case "best":
+                return BEST_COUNTS * max(values) + (1 - BEST_COUNTS) * fmean(values)
+            case "worst":
+                return (min(values) + fmean(values)) / 2
+            case "last":
+                return self.learned[max(self.learned)]
+            case "whole":
+                # A conversation is remembered by its peak as much as by its average.
+                return (fmean(values) + max(values)) / 2
+
     def support(self, turn: int) -> float | None:
-        """How strongly one turn shows the step: the mean of its checks that count for it."""
+        """How strongly one turn shows the step: by the learned judge, else by its checks."""
+        if turn in self.learned:
+            return self.learned[turn]
         values = [
             value
             for check in self.step.checks
@@ -158,10 +201,11 @@ def read_step(step: Step, transcript: Transcript, answers: Iterable[Answer]) -> 
     return reading
 
 
-def step_value(reading: StepReading) -> float | None:
-    """How far the step was reached, 0 to 1: each check at its best, less the worst fault.
+def checks_value(reading: StepReading) -> float | None:
+    """How far the checks say that the step was reached, 0 to 1.
 
-    A check counts where it was met best, so that nobody has to do everything in one reply.
+    Each check counts at its best, so that nobody has to do everything in one reply; the worst
+    fault takes from it.
     """
     known = [
         value
@@ -173,10 +217,30 @@ def step_value(reading: StepReading) -> float | None:
     base = WITHOUT_FAULT if reading.watches_for_faults else 0.0
     value = base + (1 - base) * fmean(known)
     fault = reading.fault()
-    return value * (1 - fault[2]) if fault and fault[2] > UNCLEAR_BAND[1] else value
+    if fault and fault[2] > UNCLEAR_BAND[1]:
+        value *= 1 - fault[2]
+    low, high = ANCHORS
+    return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def grade_step(reading: StepReading, evidence: Sequence[Quote]) -> StepGrade:
+def step_value(reading: StepReading, head: StepHead | None = None) -> float | None:
+    """How near the session is to the step's highest level, 0 to 1; None when nothing is known."""
+    step = reading.step
+    learned = reading.learned_value()
+    if learned is None:
+        return checks_value(reading)
+    if head is not None:
+        part = (head.level(reading.signs) - step.lowest) / (step.highest - step.lowest)
+        return min(1.0, max(0.0, part))
+    asked = checks_value(reading)
+    if asked is None:
+        return learned
+    return LEARNED_SHARE * learned + (1 - LEARNED_SHARE) * asked
+
+
+def grade_step(
+    reading: StepReading, evidence: Sequence[Quote], head: StepHead | None = None
+) -> StepGrade:
     """One step's level, or why it has none."""
     step = reading.step
     strengths = {check.id: _rounded(reading.best(check)) for check in step.checks}
@@ -198,23 +262,26 @@ def grade_step(reading: StepReading, evidence: Sequence[Quote]) -> StepGrade:
 
     if reading.applies is not None and reading.applies < APPLIES_ABOVE:
         return result("not_applicable", reason="This conversation did not call for it.")
-    value = step_value(reading)
+    value = step_value(reading, head)
     if value is None:
         return result("unclear", reason="The model gave no clear answer.")
     known = [v for v in strengths.values() if v is not None]
-    if all(UNCLEAR_BAND[0] <= v <= UNCLEAR_BAND[1] for v in known):
+    if not reading.learned and all(UNCLEAR_BAND[0] <= v <= UNCLEAR_BAND[1] for v in known):
         return result("unclear", reason="The signs point neither way.")
     level = level_of(value, step)
-    if level > step.lowest and not evidence:
+    needs_words = (
+        value > SHOWN_ABOVE and not reading.watches_for_faults
+        if reading.learned
+        else level > step.lowest
+    )
+    if needs_words and not evidence:
         return result("unclear", reason="No words of yours could be found that show it.")
     return result("graded", level)
 
 
 def level_of(value: float, step: Step) -> int:
     """The level that a value of 0 to 1 stands for."""
-    low, high = ANCHORS
-    part = min(1.0, max(0.0, (value - low) / (high - low)))
-    return step.lowest + round(part * (step.highest - step.lowest))
+    return step.lowest + round(value * (step.highest - step.lowest))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from warmline.backends import Backend, Speed, make_backend
 from warmline.errors import BackendError, WarmlineError
 from warmline.library import Library, read_library
-from warmline.practice import Practice
+from warmline.practice import Practice, make_practice
 from warmline.settings import Settings
 from warmline.store import Store
 
@@ -96,7 +96,13 @@ async def start(
     except BaseException:
         await store.close()
         raise
-    _current = Runtime(settings, store, library, backend, Practice(store, library, backend))
+    _current = Runtime(
+        settings,
+        store,
+        library,
+        backend,
+        await make_practice(settings, store, library, backend),
+    )
     _current.measuring = asyncio.create_task(_current.measure())
     return _current
 

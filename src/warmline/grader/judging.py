@@ -1,0 +1,227 @@
+"""One conversation as the learned judge reads it: step by step, turn by turn, with quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from warmline.detectors import Exchange, Span, detect, near_duplicates, sentences
+from warmline.grader import features
+from warmline.grader.checks import NEUTRAL_REPLY
+from warmline.grader.evidence import LONGEST_QUOTE, Quote, exchange_at, stands_verbatim
+from warmline.grader.learned import LearnedJudge, Values
+from warmline.grader.spoken import NOTHING, folded, formulas
+from warmline.rubric import Step
+from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
+from warmline.transcript import Transcript
+
+#: A sentence less likely than this to show a step is no evidence for it.
+LEAST_LIKELY = 0.12
+#: A fault less likely than this is not held against anybody.
+FAULT_SEEN = 0.4
+#: How much blame takes from respect; what a reply that closes nothing is worth as a close, of one
+#: that does; and how likely a close has to look to count as one. Chosen on whole labelled sessions.
+BLAME_WEIGHS = 0.4
+UNCLOSED = 0.6
+CLOSING_SURE = 0.25
+#: Faults that hurt; polite emptiness is none of them.
+HURTING = ("blaming", "minimising", "talk-of-self", "unasked-advice")
+#: An occasion more likely than this is one.
+OCCASION_SEEN = 0.5
+
+#: How many of a step's signs are its own; they come first.
+OWN_SIGNS = 3
+
+
+#: A sentence more likely than this meant for somebody else is not read; one that may be, by the
+#: second figure, is read twice: with it and without.
+STRANGER = 0.5
+DOUBTFUL = 0.1
+DOUBTFUL_AFTER = 0.01
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """A sentence of a reply: whether it may be meant for somebody else, and what it shows."""
+
+    span: Span
+    doubtful: bool
+    shows: Values
+
+
+class Reading:
+    """What the learned judge makes of one conversation, whose replies are given as spoken."""
+
+    def __init__(self, judge: LearnedJudge, transcript: Transcript) -> None:
+        self.judge = judge
+        self.transcript = transcript
+        turns = transcript.agent_turns()
+        self.kept = {turn: self._meant_for_the_customer(turn) for turn in turns}
+        self.exchanges = {turn: self._exchange(turn, with_doubtful=False) for turn in turns}
+        self.values = self._read()
+        texts = [transcript.turns[turn].text.strip().casefold() for turn in turns]
+        again = {
+            *near_duplicates([one.reply for one in self.exchanges.values()]),
+            *(index for index, text in enumerate(texts) if text in texts[:index]),
+        }
+        self._repeated = {turns[index] for index in again}
+        self._sentences: dict[int, list[tuple[Quote, Values]]] = {}
+
+    def _meant_for_the_customer(self, turn: int) -> list[_Sentence]:
+        """A turn's sentences, without those that are meant for somebody else."""
+        exchange = exchange_at(self.transcript, turn)
+        text = exchange.reply
+        spans = [] if text == NOTHING else sentences(text)
+        alone = [replace(exchange, reply=folded(span.of(text))) for span in spans]
+        strange = self.judge.strange(alone)
+        shown = self.judge.shows(alone)
+        kept = [number for number, one in enumerate(strange) if one < STRANGER]
+        empty = formulas(text, [spans[number] for number in kept], exchange.heard)
+        found = []
+        for place, number in enumerate(kept):
+            # What follows words for somebody else, and what says nothing, is in doubt as well.
+            after = any(one >= STRANGER for one in strange[:number])
+            limit = DOUBTFUL_AFTER if after else DOUBTFUL
+            # What hurts stands, whatever it stands beside.
+            fault = max(shown[number][trait] for trait in HURTING) >= FAULT_SEEN
+            doubtful = (strange[number] >= limit or place in empty) and not fault
+            found.append(_Sentence(spans[number], doubtful, shown[number]))
+        return found
+
+    def _exchange(self, turn: int, *, with_doubtful: bool) -> Exchange:
+        """A turn as the judge reads it, with its doubtful sentences or without."""
+        whole = exchange_at(self.transcript, turn)
+        kept = [one for one in self.kept[turn] if with_doubtful or not one.doubtful]
+        if len(kept) == len(sentences(whole.reply)):
+            return replace(whole, reply=folded(whole.reply))
+        return replace(whole, reply=folded("\n".join(one.span.of(whole.reply) for one in kept)))
+
+    def _read(self) -> dict[int, Values]:
+        """The values of each turn that holds something to read, in a language the judge knows.
+
+        A sentence that may or may not be meant for the customer can take from a reply, and never
+        add to it: of the readings with and without, the lower one counts.
+        """
+        found: dict[int, Values] = {}
+        doubted = {turn: self._exchange(turn, with_doubtful=True) for turn in self.exchanges}
+        with_doubt = self.judge.read(list(doubted.values()))
+        # A reply of which nothing is beyond doubt is worth no more than one that says nothing.
+        without = self.judge.read(
+            [
+                replace(one, reply=NEUTRAL_REPLY) if not one.reply and doubted[turn].reply else one
+                for turn, one in self.exchanges.items()
+            ]
+        )
+        for turn, one, other in zip(self.exchanges, without, with_doubt, strict=True):
+            if one:
+                found[turn] = {
+                    trait: (max if trait in FAULTS else min)(value, other.get(trait, value))
+                    for trait, value in one.items()
+                }
+        return found
+
+    def learned(self, step: Step) -> dict[int, float]:
+        """How near each turn is to the step's highest level, 0 to 1; nothing without `borrows`.
+
+        What was said before in almost the same words counts once.
+        """
+        if not step.borrows:
+            return {}
+        turns = [turn for turn in self.values if turn not in self._repeated]
+        occasions = {OCCASIONS[trait] for trait in step.borrows if trait in OCCASIONS}
+        if "refusing" in occasions:
+            # Only the replies in which something is refused say how that was done.
+            called_for = [t for t in turns if self.values[t]["refusing"] > OCCASION_SEEN]
+            turns = called_for or turns
+        found = {}
+        for turn in turns:
+            good = fmean(self._good(trait, self.values[turn]) for trait in step.borrows)
+            found[turn] = good if step.direction == "higher_is_better" else 1 - good
+        return found
+
+    @staticmethod
+    def _good(trait: str, values: Values) -> float:
+        if trait in FAULTS:
+            return 1 - values[trait]
+        if trait == "respect":
+            # Blame is what takes a customer's dignity first, whatever polite words surround it.
+            return max(0.0, values[trait] - BLAME_WEIGHS * values["blaming"])
+        if trait == "close":
+            # A last reply that closes nothing was no good close, however kind it is.
+            closing = min(1.0, values["closing"] / CLOSING_SURE)
+            return values[trait] * (UNCLOSED + (1 - UNCLOSED) * closing)
+        return values[trait]
+
+    def applies(self, step: Step) -> float | None:
+        """How likely the step is called for at all; None when the judge cannot say."""
+        if "kind-no" not in step.borrows or not self.values:
+            return None
+        return max(values["refusing"] for values in self.values.values())
+
+    def signs(self, step: Step, learned: Mapping[int, float], value: float | None) -> list[float]:
+        """What a head weighs: first the step's own three signs, then those of every step.
+
+        The step's own are what the judge says of the session, the mean of what it says of the
+        turns, and how many of the turns the step's detectors find something in, less those in
+        which they find a fault.
+        """
+        found = [detect(one, features.DETECTORS) for one in self.exchanges.values()]
+
+        def rate(names: Iterable[str]) -> float:
+            wanted = sorted(set(names))
+            if not wanted:
+                return 0.0
+            return fmean(fmean(float(name in one) for name in wanted) for one in found)
+
+        signals: dict[str, list[str]] = {"for": [], "against": []}
+        for check in step.checks:
+            signals[check.counts] += check.signals
+        traits = [
+            fmean([values[trait] for values in self.values.values()] or [0.0])
+            for trait in (*STEP_TRAITS, *FAULTS)
+        ]
+        return [
+            value if value is not None else 0.0,
+            fmean(learned.values()) if learned else 0.0,
+            rate(signals["for"]) - rate(signals["against"]),
+            *traits,
+            *(rate([name]) for name in features.DETECTORS),
+        ]
+
+    def quote(self, step: Step, turn: int) -> Quote | None:
+        """The sentence of a turn that shows the step most clearly, if one does clearly enough."""
+        return self._likeliest([t for t in step.borrows if t in STEP_TRAITS], [turn], LEAST_LIKELY)
+
+    def fault(self, step: Step) -> Quote | None:
+        """The worst sentence with a fault that the step borrows, or that goes against dignity."""
+        wanted = [trait for trait in step.borrows if trait in FAULTS]
+        if "respect" in step.borrows:
+            wanted += ["blaming", "minimising"]
+        found = self._likeliest(wanted, list(self.values), FAULT_SEEN)
+        return found and found.model_copy(update={"shows": "against"})
+
+    def _likeliest(self, traits: Sequence[str], turns: Sequence[int], least: float) -> Quote | None:
+        if not traits:
+            return None
+        rated = [
+            (max(values[trait] for trait in traits), -number, quote)
+            for turn in turns
+            for number, (quote, values) in enumerate(self._quotable(turn))
+        ]
+        best = max(rated, key=lambda one: one[:2], default=None)
+        return best[2] if best and best[0] >= least else None
+
+    def _quotable(self, turn: int) -> list[tuple[Quote, Values]]:
+        """The sentences of a turn, each with what it shows; verified to stand there verbatim."""
+        if turn not in self._sentences:
+            text = self.transcript.turns[turn].text
+            self._sentences[turn] = [
+                (quote, one.shows)
+                for one in self.kept[turn]
+                if one.span.end - one.span.start <= LONGEST_QUOTE
+                and stands_verbatim(
+                    quote := Quote(turn=turn, quote=one.span.of(text)), self.transcript
+                )
+            ]
+        return self._sentences[turn]
