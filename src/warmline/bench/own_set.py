@@ -1,0 +1,204 @@
+"""The grader on the project's own labelled set: every scene by a judge that never saw it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from warmline.errors import NotGraded
+from warmline.grader.agreement import Agreement, agreement_of
+from warmline.grader.evidence import stands_verbatim
+from warmline.grader.grading import Grader, MemoryBook
+from warmline.grader.judging import Reading
+from warmline.grader.learned import LearnedJudge, Model, shipped_judge
+from warmline.grader.scoring import Grade
+from warmline.grader.training import TrainingTable, reply_table
+from warmline.labelled import LabelledScene, Quality, exchanges, read_scenes
+from warmline.library import Entry, Library
+from warmline.rubric import Rubric
+from warmline.traits import STEP_TRAITS
+from warmline.transcript import Transcript, Turn
+
+#: Of two sessions of a scene, the one of the higher rank must have the higher total. Qualities
+#: that are not named here (mixed, mistimed, useless, efficient) are good in parts.
+RANK: dict[Quality, int] = {"warm": 2, "stock": 1, "cold": 0, "blaming": 0}
+
+
+@dataclass
+class OwnSet:
+    """What was found: agreement per step, the order of qualities, passes, and quotes."""
+
+    exchanges: int = 0
+    scenes: int = 0
+    steps: dict[str, Agreement] = field(default_factory=dict)
+    without: dict[str, float] = field(default_factory=dict)
+    pairs: int = 0
+    ordered: int = 0
+    wrong: list[str] = field(default_factory=list)
+    blaming: int = 0
+    blaming_passed: int = 0
+    sessions: int = 0
+    not_graded: int = 0
+    quotes: int = 0
+    verbatim: int = 0
+
+    @property
+    def mean(self) -> float:
+        """The mean kappa over the steps."""
+        return float(np.mean([one.kappa for one in self.steps.values()]))
+
+
+async def on_own_set(
+    folder: Path, rubric: Entry[Rubric], tell: Callable[[str], None] = lambda line: None
+) -> OwnSet:
+    """Leave one scene out at a time: train on the others, grade this one.
+
+    Raises:
+        FileProblems: if the labelled set cannot be read.
+    """
+    scenes = read_scenes(folder)
+    labelled = list(exchanges(scenes))
+    table = reply_table(labelled)
+    found = OwnSet(exchanges=len(labelled), scenes=len(set(table.scenes)))
+    raw = np.zeros((len(labelled), len(table.traits)))
+    judges: dict[str, Model] = {}
+    for number, (training, testing) in enumerate(table.folds(found.scenes)):
+        model = Model(table.fit(training))
+        raw[testing] = model.raw([table.seen[row] for row in testing])
+        judges[table.scenes[testing[0]]] = model
+        if number % 20 == 0:
+            tell(f"scene {number + 1} of {found.scenes}")
+    stretch = table.stretch(raw)
+    for step in STEP_TRAITS:
+        known = ~np.isnan(table.targets[step])
+        found.steps[step] = agreement_of(
+            table.levels(raw, stretch, step)[known],
+            table.targets[step][known].astype(np.int64),
+            500,
+        )
+    found.without = ablation(table)
+    shipped = shipped_judge()
+    for scene, one in itertools.groupby(scenes, key=lambda session: session.scene):
+        weights = replace(judges[scene].weights, stretch=stretch.astype(np.float32))
+        judge = LearnedJudge(
+            weights, shipped.sentences.weights, shipped.strangers.weights, shipped.about
+        )
+        await _grade_scene(found, list(one), Grader(None, rubric, MemoryBook(), judge=judge))
+    return found
+
+
+def ablation(table: TrainingTable) -> dict[str, float]:
+    """The mean kappa without each block of features, by ten-fold cross-validation over scenes."""
+
+    def mean(blocks: TrainingTable) -> float:
+        raw = blocks.held_out()
+        stretch = blocks.stretch(raw)
+        kappas = []
+        for step in STEP_TRAITS:
+            known = ~np.isnan(blocks.targets[step])
+            kappas.append(
+                agreement_of(
+                    blocks.levels(raw, stretch, step)[known],
+                    blocks.targets[step][known].astype(np.int64),
+                    1,
+                ).kappa
+            )
+        return float(np.mean(kappas))
+
+    return {
+        "all features": mean(table),
+        "without sentence vectors": mean(table.without("vectors")),
+        "without words": mean(table.without("words")),
+        "without detectors and counts": mean(table.without("measured")),
+    }
+
+
+async def _grade_scene(found: OwnSet, scene: Sequence[LabelledScene], grader: Grader) -> None:
+    """Grade a scene's whole sessions, and look at their order, their passes and their quotes."""
+    totals: list[tuple[LabelledScene, Grade]] = []
+    for session in scene:
+        if sum(bool(turn.levels) for turn in session.turns) < 2:
+            continue
+        found.sessions += 1
+        try:
+            grade = await graded(grader, session.transcript())
+        except NotGraded:
+            found.not_graded += 1
+            continue
+        for step in grade.steps:
+            found.quotes += len(step.evidence)
+            found.verbatim += sum(stands_verbatim(q, session.transcript()) for q in step.evidence)
+        if session.quality == "blaming":
+            found.blaming += 1
+            found.blaming_passed += bool(grade.passed)
+        totals.append((session, grade))
+    for (one, first), (other, second) in itertools.combinations(totals, 2):
+        ranks = RANK.get(one.quality), RANK.get(other.quality)
+        if None in ranks or ranks[0] == ranks[1] or first.total is None or second.total is None:
+            continue
+        found.pairs += 1
+        if (first.total > second.total) == (ranks[0] > ranks[1]):  # type: ignore[operator]
+            found.ordered += 1
+        else:
+            found.wrong.append(
+                f"{one.id} ({one.quality}) {first.total}, "
+                f"{other.id} ({other.quality}) {second.total}"
+            )
+
+
+async def graded(grader: Grader, transcript: Transcript) -> Grade:
+    """One grade, without the steps on the way.
+
+    Raises:
+        NotGraded: when there is too little to grade.
+    """
+    last: Grade | None = None
+    async for step in grader.grade(transcript):
+        if isinstance(step, Grade):
+            last = step
+    assert last is not None
+    return last
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A rubric's weak and strong reply to one message, and how near each is to the top level."""
+
+    rubric: str
+    step: str
+    weak: float
+    strong: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the strong reply is valued higher."""
+        return self.strong > self.weak
+
+
+def pairs(library: Library, judge: LearnedJudge) -> Iterator[Pair]:
+    """Every weak/strong pair of every rubric, as the judge values it. None was ever trained on."""
+    for entry in library.rubrics.values():
+        for step in entry.item.steps:
+            if not step.borrows:
+                continue
+            for example in step.examples:
+                weak, strong = (
+                    _value(
+                        judge, step_id=step.id, rubric=entry.item, heard=example.customer, reply=r
+                    )
+                    for r in (example.weak, example.strong)
+                )
+                yield Pair(entry.item.id, step.id, weak, strong)
+
+
+def _value(judge: LearnedJudge, *, step_id: str, rubric: Rubric, heard: str, reply: str) -> float:
+    step = rubric.step(step_id)
+    talk = Transcript(
+        id="pair", turns=[Turn(role="customer", text=heard), Turn(role="agent", text=reply)]
+    )
+    found = Reading(judge, talk).learned(step).get(1, 0.0)
+    return found if step.direction == "higher_is_better" else 1 - found
