@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fakes import ScriptedBackend
+from warmline.backends.base import YesNoQuestion
 from warmline.bench.own_set import graded, pairs
 from warmline.errors import TooLittle
+from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.evidence import stands_verbatim
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.judging import OWN_SIGNS, Reading
@@ -97,16 +99,45 @@ async def test_the_language_model_is_not_asked_what_the_judge_knows(library: Lib
     assert len(backend.requests) > 50
 
 
-async def test_a_reply_in_another_language_is_asked_about(library: Library) -> None:
+async def test_a_reply_in_another_language_is_not_read(library: Library) -> None:
     backend = ScriptedBackend(yes=lambda question: 0.5)
     grader = Grader(backend, library.rubric("core"), MemoryBook())
     odd = talk(
         (WARM[0], "Je suis en route, votre mère aura son lit ce soir, c'est promis.", WARM[2])
     )
-    await graded(grader, odd)
-    # Words in a language that cannot be read are no words for this customer, or are asked about.
-    asked = {r.text for r in backend.requests}
-    assert all("armchair because we" not in text for text in asked)
+    assert 3 not in Reading(shipped_judge(), as_spoken(odd)).values
+    assert {q.turn for step in (await graded(grader, odd)).steps for q in step.evidence} <= {1, 5}
+    assert backend.requests == []
+    french = "Je suis en route, votre mère aura son lit ce soir, c'est promis."
+    whole = await graded(grader, talk((french, french.upper(), french.title())))
+    assert (whole.total, whole.passed) == (None, None)
+    assert all(step.level is None for step in whole.steps)
+
+
+async def test_whether_a_borrowing_step_is_called_for_is_asked_and_counts(library: Library) -> None:
+    rubric = library.rubric("listening-and-eq")
+    (step,) = [s for s in rubric.item.steps if s.id == "apology"]
+    assert step.borrows
+    assert step.applies_when
+
+    def never(question: YesNoQuestion) -> float:
+        return 0.5 if f"Agent: {NEUTRAL_REPLY}" in question.material else 0.02
+
+    grader = Grader(ScriptedBackend(yes=never), rubric, MemoryBook())
+    assert by_id(await graded(grader, talk(WARM)))["apology"].status == "not_applicable"
+
+
+async def test_signs_are_the_same_when_a_head_is_fitted_and_when_it_grades(
+    library: Library,
+) -> None:
+    """With the model asked, its answers about the whole session belong to them as well."""
+    backend = ScriptedBackend(yes=lambda q: 0.5 if "Ok." in q.material else 0.9)
+    grader = Grader(backend, library.rubric("core"), MemoryBook(), ask_all=True)
+    fitted = await grader.signs(talk(WARM))
+    await graded(grader, talk(WARM))
+    readings = await grader.readings(talk(WARM))
+    assert {name: readings[name].signs for name in fitted} == fitted
+    assert fitted["respect"][0] != 0.5
 
 
 async def test_words_for_the_grader_change_nothing(library: Library) -> None:

@@ -11,8 +11,11 @@ import pytest
 from snapshots import small_persona, small_rubric
 from warmline.grader.coaching import Coaching, NextStep, Rewrite, Strength
 from warmline.grader.evidence import Quote
+from warmline.grader.learned import shipped_judge
 from warmline.grader.scoring import Grade, StepGrade
-from warmline.report import report_card
+from warmline.library import Library
+from warmline.report import report_card, trust
+from warmline.rubric import Rubric
 from warmline.store import StoredGrade, StoredTurn
 
 NORA, SMALL = small_persona().item, small_rubric().item
@@ -170,3 +173,26 @@ def test_what_the_coach_left_out_is_left_out() -> None:
 
 def test_the_card_names_the_model_that_graded() -> None:
     assert "a-small-model" in card()["trust"]
+
+
+def graded_by(rubric: Rubric, **fields: Any) -> str:
+    stored = Grade.model_validate({**json.loads(GRADED), **fields})
+    return trust(stored, rubric)
+
+
+GRADED = Grade(
+    id="s", rubric="r", rubric_hash="f", total=70.0, passed=True, pass_mark=70, steps=[],
+    prompt_version="p", backend="b", model="m", digest="d", judge="j",
+).model_dump_json()  # fmt: skip
+
+
+def test_the_line_on_trust_says_no_more_than_was_measured(library: Library) -> None:
+    core, nine = library.rubric("core").item, library.rubric("nine-steps").item
+    assert f"{int(100 * shipped_judge().within_one)} times in 100" in graded_by(core)
+    assert "not a person's" in graded_by(core)
+    assert "has not been measured" in graded_by(nine)
+    assert "has not been measured" in graded_by(SMALL)
+    fitted = {"sessions": 20, "mean": {"kappa": 0.61, "low": 0.43, "high": 0.68, "n": 20}}
+    line = graded_by(nine, head=fitted)
+    assert "20 conversations that people had graded" in line
+    assert "0.61" in line

@@ -133,11 +133,13 @@ async def _room() -> AsyncIterator[_Room]:
     try:
         library = read_library(settings.personas_dir, settings.rubrics_dir)
         backend = await _backend(settings)
-        practice = await make_practice(settings, store, library, backend)
         try:
-            yield _Room(settings, library, store, backend, practice)
+            practice = await make_practice(settings, store, library, backend)
+            try:
+                yield _Room(settings, library, store, backend, practice)
+            finally:
+                await practice.close()
         finally:
-            await practice.close()
             await backend.aclose()
     finally:
         await store.close()
@@ -298,7 +300,11 @@ async def _grader(settings: Settings, rubric: Entry[Rubric]) -> AsyncIterator[Gr
         backend = await _backend(settings)
         try:
             judge = await make_judge(settings, backend)
-            yield await grader_for(store, judge, rubric, MemoryBook(), ask_all=ask_all)
+            try:
+                yield await grader_for(store, judge, rubric, MemoryBook(), ask_all=ask_all)
+            finally:
+                if judge is not backend:
+                    await judge.aclose()
         finally:
             await backend.aclose()
     finally:

@@ -21,17 +21,18 @@ STATUS_WORDS = {"unclear": "unclear", "not_applicable": "not needed here"}
 #: What a report card says about itself, by who graded.
 TRUST_JUDGE = (
     "Graded on this machine. On practice replies it had never seen, the grader was within one "
-    "level of the label {within_one} times in 100. The quotes are yours word for word, the levels "
-    "are a first opinion, and a coach's word goes before it."
+    "level of the label {within_one} times in 100; those labels were a language model's, not a "
+    "person's. The quotes are yours word for word, the levels are a first opinion, and a coach's "
+    "word goes before it."
 )
 TRUST_HEAD = (
     "Graded on this machine, fitted to {sessions} conversations that people had graded; with "
     "those it had not seen it agreed at {kappa:.2f}, where 1 is always and 0 is chance. The quotes "
     "are yours word for word, and a coach's word goes before it."
 )
-TRUST_MODEL = (
-    "Graded by {model}, on this machine. How far it agrees with people has not been measured for "
-    "this rubric: the quotes are yours word for word, the levels a first opinion, and a coach's "
+TRUST_UNMEASURED = (
+    "Graded{by}, on this machine. How far the grade can be trusted has not been measured for this "
+    "rubric: the quotes are yours word for word, the levels a first opinion, and a coach's "
     "word goes before it."
 )
 
@@ -40,12 +41,11 @@ def trust(grade: Grade, rubric: Rubric) -> str:
     """One honest line on how far to trust this grade."""
     if grade.head is not None:
         return TRUST_HEAD.format(sessions=grade.head.sessions, kappa=grade.head.mean.kappa)
-    # Most of the rubric must be what the judge was measured on.
-    borrowed = sum(bool(step.borrows) for step in rubric.steps)
-    near = shipped_judge().within_one
-    if grade.judge and borrowed > len(rubric.steps) / 2 and near:
-        return TRUST_JUDGE.format(within_one=math.floor(100 * near))
-    return TRUST_MODEL.format(model=grade.model)
+    # The judge was measured on the core steps themselves, not on steps that resemble them.
+    if grade.judge and all(step.borrows == [step.id] for step in rubric.steps):
+        return TRUST_JUDGE.format(within_one=math.floor(100 * shipped_judge().within_one))
+    asked = any(not step.borrows for step in rubric.steps)
+    return TRUST_UNMEASURED.format(by=f" by {grade.model}" if asked else "")
 
 
 def report_card(

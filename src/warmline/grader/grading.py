@@ -17,7 +17,7 @@ from warmline.errors import BackendError, NotGraded, TooLittle
 from warmline.grader import checks, evidence, scoring
 from warmline.grader.calibration import Head, weigh
 from warmline.grader.checks import APPLIES, WHOLE_SESSION, Answer
-from warmline.grader.judging import OWN_SIGNS, Reading
+from warmline.grader.judging import OWN_SIGNS, Reading, judges_occasion
 from warmline.grader.learned import LearnedJudge, shipped_judge
 from warmline.grader.spoken import NOTHING, as_spoken
 from warmline.library import Entry
@@ -82,8 +82,8 @@ class Grader:
 
     ``backend`` answers checks: a language model, or a decision model; None where there is none. It
     is asked about those steps that the learned judge knows nothing of; with ``ask_all``, about
-    every step. A ``head`` is used only for the steps it was fitted
-    for, and only if it was fitted for this rubric and this way of judging.
+    every step. A ``head`` is used only for the steps it was fitted for, and only if it was fitted
+    for this rubric and this way of judging.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Grader:
         applies = [
             ((step.id, APPLIES, WHOLE_SESSION), step.applies_when)
             for step in self.rubric.steps
-            if step.applies_when and self._asks(step)
+            if step.applies_when and (self._asks(step) or not judges_occasion(step))
         ]
         await self._ask(NEUTRAL, known, applies, checks.neutral_session_material(), priority)
 
@@ -154,7 +154,7 @@ class Grader:
         asked = [
             _asked(step, check, turn)
             for step, check in checks.turn_checks(self.rubric)
-            if self._asks(step) or not self.judge.can_read(spoken.turns[turn].text)
+            if self._asks(step)
         ]
         if asked:
             known = await self._known(transcript.id)
@@ -191,7 +191,8 @@ class Grader:
         if len(replies) < LEAST_REPLIES or sum(len(r.split()) for r in replies) < LEAST_WORDS:
             raise TooLittle(
                 "Not graded: there is too little here to judge. "
-                f"Write at least {LEAST_REPLIES} replies of a sentence or more."
+                f"Write at least {LEAST_REPLIES} replies of a sentence or more, in English, to the "
+                "customer: other words are not read."
             )
 
     async def _grade(
@@ -208,9 +209,8 @@ class Grader:
         grades = []
         for done, step in enumerate(steps):
             yield Looking(done, len(steps), step.name)
-            if step.scope == "session" and (self._asks(step) or not read.values):
-                asked = [_asked(step, check, WHOLE_SESSION) for check in step.checks]
-                await self._ask(transcript.id, known, asked, whole, Priority.FINISH)
+            if step.scope == "session" and self._asks(step):
+                await self._ask_whole(transcript.id, known, step, whole)
             reading = self._read_step(step, transcript, read, await self._answers(transcript.id))
             if step.only_for_a_no and asks_for_no is not None:
                 reading.applies = float(asks_for_no)
@@ -240,7 +240,7 @@ class Grader:
         )
 
     def _asks(self, step: Step) -> bool:
-        """Whether the model is asked this step's checks though the judge can read the reply."""
+        """Whether the model is asked this step's checks."""
         return self.ask_all or not step.borrows
 
     def _read_step(
@@ -272,6 +272,11 @@ class Grader:
             await self.prepare(Priority.FINISH)
             for turn in transcript.agent_turns():
                 await self.read_turn(transcript, turn, Priority.FINISH)
+            whole = checks.session_material(as_spoken(transcript))
+            known = await self._known(transcript.id)
+            for step in self.rubric.steps:
+                if step.scope == "session":
+                    await self._ask_whole(transcript.id, known, step, whole)
         readings = await self.readings(transcript)
         return {step.id: readings[step.id].signs for step in self.rubric.steps if step.borrows}
 
@@ -304,6 +309,12 @@ class Grader:
             for (key, _), probability in zip(batch, answers, strict=True):
                 known[key] = probability
                 await self.book.keep(subject, self.entry.hash, self._digest, key, probability)
+
+    async def _ask_whole(
+        self, subject: str, known: dict[Key, float | None], step: Step, whole: str
+    ) -> None:
+        asked = [_asked(step, check, WHOLE_SESSION) for check in step.checks]
+        await self._ask(subject, known, asked, whole, Priority.FINISH)
 
     async def _applies(
         self, subject: str, known: dict[Key, float | None], step: Step, material: str

@@ -41,6 +41,11 @@ DOUBTFUL = 0.1
 DOUBTFUL_AFTER = 0.01
 
 
+def judges_occasion(step: Step) -> bool:
+    """Whether the judge itself can say if the step is called for."""
+    return "kind-no" in step.borrows
+
+
 @dataclass(frozen=True)
 class _Sentence:
     """A sentence of a reply: whether it may be meant for somebody else, and what it shows."""
@@ -155,7 +160,7 @@ class Reading:
 
     def applies(self, step: Step) -> float | None:
         """How likely the step is called for at all; None when the judge cannot say."""
-        if "kind-no" not in step.borrows or not self.values:
+        if not judges_occasion(step) or not self.values:
             return None
         return max(values["refusing"] for values in self.values.values())
 

@@ -110,9 +110,10 @@ class StepReading:
     signs: list[float] = field(default_factory=list)
 
     def turns(self) -> list[int]:
-        """The turns about which something is known."""
-        asked = {turn for by_turn in self.strengths.values() for turn in by_turn}
-        return sorted(asked | set(self.learned))
+        """The turns about which something is known: by the learned judge, else by the checks."""
+        if self.learned:
+            return sorted(self.learned)
+        return sorted({turn for by_turn in self.strengths.values() for turn in by_turn})
 
     @property
     def watches_for_faults(self) -> bool:

@@ -93,16 +93,15 @@ async def start(
             problems = "\n".join(map(str, library.problems)) or f"{settings.personas_dir} is empty"
             raise WarmlineError(f"There is no persona to practise with.\n{problems}")
         backend = await open_backend(settings)
+        try:
+            practice = await make_practice(settings, store, library, backend)
+        except BaseException:
+            await backend.aclose()
+            raise
     except BaseException:
         await store.close()
         raise
-    _current = Runtime(
-        settings,
-        store,
-        library,
-        backend,
-        await make_practice(settings, store, library, backend),
-    )
+    _current = Runtime(settings, store, library, backend, practice)
     _current.measuring = asyncio.create_task(_current.measure())
     return _current
 
