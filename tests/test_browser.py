@@ -75,6 +75,8 @@ def quick(stub: OllamaStub, tmp_path: Path) -> Iterator[Server]:
             "WARMLINE_BACKEND": "ollama",
             "WARMLINE_OLLAMA_HOST": stub.host,
             "WARMLINE_PERSONAS_DIR": str(personas),
+            # So that grading takes as long as the stand-in wants it to.
+            "WARMLINE_ASK_CHECKS": "always",
         },
     )
     server.start()
@@ -190,7 +192,7 @@ def test_a_reload_while_grading_finds_the_report_card(
         before = len(lines(page, "customer"))
         send(page, text)
         wait_for_answer(page, before)
-    stub.script.delay_s = 0.3
+    stub.script.delay_s = 1.0
     page.click("#wl-finish")
     page.wait_for_selector("text=Looking at step", timeout=60_000)
     page.reload()
