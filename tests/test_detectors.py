@@ -44,6 +44,7 @@ TABLE = [
     ("You should have received our letter on Friday.", "", "blames"),
     ("You could have it altered, or we could sell it for you.", "offers_alternative", "blames"),
     ("You must have missed him dreadfully.", "", "blames"),
+    ("You shouldn't have needed to chase it.", "withholds_judgement", "blames"),
     ("You should have read the small print.", "blames", "withholds_judgement"),
     ("You shouldn't have pressed that.", "blames", ""),
     ("You should've called us sooner.", "blames", ""),
@@ -325,20 +326,45 @@ TABLE = [
     ("I wish you had been told.", "", "closes_warmly"),
     ("It wasn't just a blender to you, I know.", "", "minimises"),
     ("Your hard work paid off.", "", "names_feeling"),
+    # sets_boundary: where the line is, without hitting back
+    ("I want to find it, and I can't go on while you call me names.", "sets_boundary", "rude"),
+    ("I'd like to help, but please don't insult me.", "sets_boundary", "rude blames"),
+    ("Can we do this without the insults?", "sets_boundary", "rude"),
+    ("I'm happy to look, as long as we keep this civil.", "sets_boundary", ""),
+    ("I'm not able to carry on if you swear at me.", "sets_boundary", ""),
+    ("I don't deserve to be called that.", "sets_boundary", ""),
+    ("Under whose name is the booking?", "", "sets_boundary"),
+    ("I won't stop until it is found.", "", "sets_boundary"),
+    ("We can go on as soon as you are ready.", "", "sets_boundary"),
+    ("It is an insult to be charged twice.", "", "sets_boundary"),
+    # hands_over: to the right help, with the story told
+    ("I'll put you through to our priority team and stay on until they answer.", "hands_over", ""),
+    ("I can pass you to a nurse adviser now, and I'll tell her what you told me.", "hands_over", ""),
+    ("Let me bring in a colleague who looks after this every day.", "hands_over", ""),
+    ("I'm putting you on the priority services register now.", "hands_over", ""),
+    ("If the machine stops, ring 999 at once.", "hands_over", ""),
+    ("They know everything from me already, so you won't repeat it.", "hands_over", ""),
+    ("You need to call another department.", "deflects", "hands_over"),
+    ("I'll pass that on.", "", "hands_over"),
+    ("I'll bring the refund forward.", "", "hands_over"),
+    ("It was handed in at the depot.", "", "hands_over"),
+    # hard_to_follow: too much at once
+    ("word " * 39, "hard_to_follow", ""),
+    ("This is short enough. " * 27, "", "hard_to_follow"),
+    ("This is short enough. " * 28, "hard_to_follow", ""),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reply", "fires", "not_fires"), TABLE, ids=[row[0] for row in TABLE])
 def test_what_fires(reply: str, fires: str, not_fires: str) -> None:
-    found = set(detect(Exchange(reply, HEARD, "Marjorie Pell")))
+    found = set(detect(Exchange(reply, HEARD, "Marjorie Pell"), SIGNALS | CUES))
     assert set(fires.split()) <= found
     assert not found.intersection(not_fires.split())
 
 
 def test_every_signal_and_cue_has_a_row() -> None:
     named = {name for _, fires, _ in TABLE for name in fires.split()}
-    assert named >= SIGNALS
-    assert CUES <= SIGNALS
+    assert named >= SIGNALS | CUES
     assert SEVERE <= CUES
 
 

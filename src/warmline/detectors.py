@@ -19,6 +19,8 @@ from warmline.phrases import PHRASES, QUESTION_ORDER, SHORT_BUT_WARM, STOPWORDS
 LONGEST_REPLY = 4000
 #: A reply of fewer words is curt, unless it is a warm one.
 LEAST_WORDS = 5
+#: More words than this in one message, or in one sentence of it, lose somebody who is upset.
+EASY_WORDS, EASY_SENTENCE = 110, 38
 
 
 @dataclass(frozen=True)
@@ -374,6 +376,14 @@ def _curt(reply: _Reply) -> list[Span]:
     return [Span(reply.spans[0].start, reply.spans[-1].end)] if count else []
 
 
+def _hard_to_follow(reply: _Reply) -> list[Span]:
+    """A reply too long to take in, or a sentence that is."""
+    counts = [len(re.findall(r"[^\W_]+(?:'[^\W_]+)?", words)) for words in reply.words]
+    if sum(counts) > EASY_WORDS:
+        return [Span(reply.spans[0].start, reply.spans[-1].end)]
+    return reply.where(lambda i: counts[i] > EASY_SENTENCE)
+
+
 #: Phrases that are only part of another detector.
 _PARTS = frozenset({"bare_sympathy", "form_question", "invites_telling", "outcome"})
 
@@ -386,6 +396,7 @@ _DETECTORS: dict[str, Callable[[_Reply], list[Span]]] = {
     "confirms_understanding": _confirms_understanding,
     "curt": _curt,
     "follow_up_question": _follow_up_question,
+    "hard_to_follow": _hard_to_follow,
     "interrogates": _interrogates,
     "open_question": _open_question,
     "paraphrases": _paraphrases,
@@ -395,8 +406,11 @@ _DETECTORS: dict[str, Callable[[_Reply], list[Span]]] = {
     "thanks": _thanks,
 }
 
+#: What only a persona cares about: it is no quality of a reply to just any customer.
+_OF_A_PERSONA = frozenset({"hands_over", "hard_to_follow", "sets_boundary"})
+
 #: The names a rubric's checks may list under ``signals``.
-SIGNALS = frozenset(_DETECTORS)
+SIGNALS = frozenset(_DETECTORS) - _OF_A_PERSONA
 
 #: The names a persona may list under ``softens``, ``hardens``, ``moments`` and ``ending``.
 CUES = frozenset(
@@ -412,6 +426,8 @@ CUES = frozenset(
         "deflects",
         "follow_up",
         "follow_up_question",
+        "hands_over",
+        "hard_to_follow",
         "interrogates",
         "minimises",
         "next_step",
@@ -423,6 +439,7 @@ CUES = frozenset(
         "reassures",
         "rude",
         "says_no_plainly",
+        "sets_boundary",
         "stock_phrase",
         "takes_ownership",
         "talks_of_self",

@@ -260,7 +260,7 @@ PHRASES: dict[str, Phrases] = {
         + words("more lots many most a_lot plenty the_best all_of everyone everybody any"),
         r"not (?:at all )?(?:daft|silly|stupid|foolish|mad|going mad)",
         rf"{YOU_ARE}n't (?:\w+ )?(?:daft|silly|stupid|foolish|mad)|you aren't going mad",
-        r"you (?:shouldn't|should not|should never) have (?:had )?to",
+        r"you (?:shouldn't|should not|should never) have (?:(?:had|needed) )?to",
         unless=[
             r"(?:any(?:one|body)|everyone|everybody) would (?:have )?"
             + words("know known read check checked see seen say said tell told realise realised"),
@@ -503,7 +503,7 @@ PHRASES: dict[str, Phrases] = {
         r"(?: \w+ly| just| at least)? (?!(?:"
         r"been(?! (?:more|careful|clearer|quicker|honest|aware|there|paying|on time))|"
         + words(
-            """had to a an the it them this that your our my one some all each another either both
+            """had needed to a an the it them this that your our my one some all each another either both
             every got_an? received heard died lost everything something"""
         )
         + r")\b)\w+",
@@ -624,6 +624,38 @@ PHRASES: dict[str, Phrases] = {
             r"(?:ask|speak|spoke|call|ring|rung|chas|push|check|talk|get)\w*\b.{0,25}"
             r"(?:team|department|office)",
         ],
+    ),
+    # Holding a line, and passing somebody on.
+    "sets_boundary": phrases(
+        r"(?:speak|talk|write|chat)(?:ing)?(?: to (?:me|each other|one another))? (?:to me )?"
+        r"(?:with respect|respectfully|civilly|politely|without (?:the |any )?(?:insults?|names?|"
+        r"name-?calling|swearing|abuse))",
+        r"(?:without|no|leave out|drop|lose|skip|stop|mind|not) (?:\w+ ){0,2}(?:the |those |these |any )?"
+        r"(?:insults?|name-?calling|names|swearing|personal (?:remarks|comments))(?! of\b)",
+        r"(?:please )?(?:don't|do not|stop) (?:call|calling|insult|insulting|swear at|swearing at|"
+        r"shout at|shouting at) (?:me|us|my)\b",
+        r"(?:being|to be) (?:insulted|called names|sworn at|shouted at|called (?:that|an?|thick|stupid))",
+        r"(?:can't|cannot|won't|will not|not able to) (?:\w+ ){0,2}(?:carry on|go on|continue|help|stay)"
+        r"[^.!?]{0,30}(?:if|while|when|unless)[^.!?]{0,40}"
+        r"(?:insult\w*|names?|swear\w*|abus\w+|like that|this way|that way|respect\w*)",
+        r"(?:keep|kept) (?:this|it|things) (?:civil|respectful|polite)",
+    ),
+    "hands_over": phrases(
+        # To somebody, with the agent at the customer's side or the story told already.
+        rf"(?:{I_WILL}|{WE_WILL}|let me|can i|may i|shall i|i can|i could|i'd like to|i want to|i'm|i've)"
+        r" (?:\w+ ){0,3}(?:put(?:ting)?|pass(?:ing|ed)?|connect(?:ing|ed)?|transfer(?:ring|red)?|"
+        r"hand(?:ing|ed)?|introduc(?:e|ing|ed)|bring(?:ing)?|refer(?:ring|red)?)\b[^.!?]{0,60}"
+        r"(?:\bteam|\bnurse|\badvis[eo]r|\bline\b|\bservices?\b|\bspecialists?|\bcolleague|"
+        r"\bsomebody who|\bsomeone who|\bpeople who)",
+        rf"(?:{I_WILL}|{WE_WILL}|i can|let me|i'm going to) (?:\w+ ){{0,2}}"
+        r"(?:stay(?:ing)? (?:on|with you|here) (?:the line )?(?:until|till|while)|"
+        r"(?:tell|told|brief|explain(?: it| this| everything)? to) (?:them|her|him|the team|the nurse)\b)",
+        r"(?:they|she|he) (?:already )?(?:know|knows|has|have) (?:all |everything |it all )"
+        r"[^.!?]{0,20}(?:about|now|from me|already|so)",
+        r"(?:put|add|place|regist)(?:er|ing|ed)?\b[^.!?]{0,30}\b(?:priority (?:services? )?register|"
+        r"priority services)",
+        r"(?:you can|please|do) (?:ring|call|dial) (?:999|111|105|112)\b|(?:ring|call|dial) "
+        r"(?:999|111|105|112) (?:at once|straight away|right away|now|if|any time)",
     ),
     "rude": phrases(
         # Insults, whoever they are about.
