@@ -15,7 +15,9 @@ from warmline.grader.learned import JUDGE_FILE, LearnedJudge, shipped_judge
 from warmline.grader.training import (
     agreement,
     mark_of,
+    mark_of_voices,
     read_strangers,
+    read_voices,
     reply_table,
     sentence_table,
     stranger_table,
@@ -67,7 +69,7 @@ def test_a_judge_that_saw_ninety_scenes_tells_the_others() -> None:
     scenes = read_scenes(LABELLED)
     table = reply_table(list(exchanges(scenes)))
     training, testing = next(iter(table.folds(3)))
-    judge = LearnedJudge(*(table.fit(training),) * 3, {})
+    judge = LearnedJudge(*(table.fit(training),) * 4, {})
     raw = np.zeros((len(table.seen), len(table.traits)))
     raw[testing] = judge.replies.raw([table.seen[row] for row in testing])
     part = reply_table([one for n, one in enumerate(exchanges(scenes)) if n in set(testing)])
@@ -81,6 +83,7 @@ def test_the_shipped_judge_was_trained_on_the_shipped_set(
     about = shipped_judge().about
     assert about["exchanges"] == len(labelled)
     assert about["labelled"] == mark_of(labelled, read_strangers(LABELLED))
+    assert about["voices"] == mark_of_voices(read_voices(LABELLED))
 
 
 def test_the_same_set_makes_the_same_judge(
@@ -88,13 +91,15 @@ def test_the_same_set_makes_the_same_judge(
 ) -> None:
     some = [one for one in labelled if one.scene in {e.scene for e in labelled[:260]}]
     strangers = read_strangers(LABELLED)[:60]
+    voices = read_voices(LABELLED)[::8]
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
     for file in files:
-        train(some, strangers).save(file)
+        train(some, strangers, voices).save(file)
     assert files[0].read_bytes() == files[1].read_bytes()
     again = LearnedJudge.load(files[0])
     said = [Exchange(WARM, HEARD)]
-    assert again.read(said) == train(some, strangers).read(said)
+    assert again.read(said) == train(some, strangers, voices).read(said)
+    assert again.voice(WARM) == train(some, strangers, voices).voice(WARM)
 
 
 def test_warm_words_and_blame_are_told_apart() -> None:

@@ -85,7 +85,11 @@ async def on_own_set(
     for scene, one in itertools.groupby(scenes, key=lambda session: session.scene):
         weights = replace(judges[scene].weights, stretch=stretch.astype(np.float32))
         judge = LearnedJudge(
-            weights, shipped.sentences.weights, shipped.strangers.weights, shipped.about
+            weights,
+            shipped.sentences.weights,
+            shipped.strangers.weights,
+            shipped.voices.weights,
+            shipped.about,
         )
         await _grade_scene(found, list(one), Grader(None, rubric, MemoryBook(), judge=judge))
     return found

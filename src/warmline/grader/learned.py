@@ -1,9 +1,10 @@
-"""The learned judge: three small models of what labelled replies look like.
+"""The learned judge: four small models of what labelled lines look like.
 
 They were trained on the project's own labelled exchanges (``rubrics/labelled/``) by ``make judge``
 and lie beside this module. One reads a reply and gives a level for each core step, and a
 probability for each fault; one reads single sentences and says which of them shows it; one says
-whether a sentence is meant for the customer at all. All take milliseconds. They have no idea of
+whether a sentence is meant for the customer at all; and one says who is speaking in a line that is
+meant to be the customer's. All take milliseconds. They have no idea of
 any other step, which is why a rubric's steps say which of these **traits** they resemble.
 """
 
@@ -41,6 +42,10 @@ LEAST_KNOWN = 0.5
 
 #: The one trait of the third model: that a sentence is meant for somebody else.
 STRANGE = "strange"
+
+#: Who may be speaking in a line: the traits of the fourth model. ``content`` is a customer who
+#: sounds as if all were well.
+VOICES = ("customer", "content", "agent", "machine", "stage")
 
 #: For each trait a number from 0 to 1: how far a step was reached, or a probability.
 Values = Mapping[str, float]
@@ -150,11 +155,17 @@ class LearnedJudge:
     """
 
     def __init__(
-        self, replies: Weights, sentences: Weights, strangers: Weights, about: Mapping[str, Any]
+        self,
+        replies: Weights,
+        sentences: Weights,
+        strangers: Weights,
+        voices: Weights,
+        about: Mapping[str, Any],
     ) -> None:
         self.replies = Model(replies)
         self.sentences = Model(sentences)
         self.strangers = Model(strangers)
+        self.voices = Model(voices)
         self.about = about
 
     def read(self, exchanges: Sequence[Exchange]) -> list[Values]:
@@ -172,6 +183,10 @@ class LearnedJudge:
     def strange(self, sentences: Sequence[Exchange]) -> list[float]:
         """How likely each sentence is meant for somebody other than the customer."""
         return [one[STRANGE] for one in self.strangers.values(sentences)]
+
+    def voice(self, line: str) -> Values:
+        """How likely each of the `VOICES` is speaking in a line; each is told on its own."""
+        return self.voices.values([Exchange(line)])[0]
 
     def can_read(self, reply: str) -> bool:
         """Whether enough of the words are known from the labelled exchanges."""
@@ -200,6 +215,7 @@ class LearnedJudge:
             "replies": self.replies.weights,
             "sentences": self.sentences.weights,
             "strangers": self.strangers.weights,
+            "voices": self.voices.weights,
         }
         np.savez_compressed(
             file,
@@ -231,6 +247,7 @@ class LearnedJudge:
                 Weights.of(parts["replies"]),
                 Weights.of(parts["sentences"]),
                 Weights.of(parts["strangers"]),
+                Weights.of(parts["voices"]),
                 about,
             )
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:

@@ -34,6 +34,7 @@ from warmline.grader.learned import (
     MEASURED_WEIGHT,
     STRANGE,
     VECTOR_WEIGHT,
+    VOICES,
     WORD_WEIGHT,
     LearnedJudge,
     Model,
@@ -232,6 +233,36 @@ def stranger_table(labelled: Sequence[LabelledExchange], strangers: Sequence[str
     return TrainingTable(seen, scenes, {STRANGE: strange}, ())
 
 
+def voice_table(lines: Sequence[tuple[str, str]]) -> TrainingTable:
+    """Lines with who is speaking in them; every line is a scene of its own."""
+    targets = {
+        voice: np.array([float(spoken_by == voice) for spoken_by, _ in lines]) for voice in VOICES
+    }
+    seen = [Exchange(line) for _, line in lines]
+    return TrainingTable(seen, [line for _, line in lines], targets, ())
+
+
+def read_voices(folder: Path) -> list[tuple[str, str]]:
+    """The lines of ``voices.tsv``: who is speaking, and the line.
+
+    Raises:
+        FileProblems: if the file cannot be read, or a line names no voice.
+    """
+    file = folder / "voices.tsv"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise FileProblems([Problem(file, 1, "", f"cannot be read: {error}")]) from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        voice, _, words = line.partition("\t")
+        if voice not in VOICES or not words.strip():
+            known = ", ".join(VOICES)
+            raise FileProblems([Problem(file, number, "", f"begin with one of {known} and a tab")])
+        found.append((voice, words.strip()))
+    return found
+
+
 def read_strangers(folder: Path) -> list[str]:
     """The texts of ``strangers.txt``, one a line.
 
@@ -271,26 +302,38 @@ def within_one(table: TrainingTable, raw: Numbers) -> float:
 
 
 def mark_of(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> str:
-    """Names exactly what a judge was trained on: 16 hex digits."""
+    """Names exactly what grades were trained on: 16 hex digits."""
     told = "\n".join([*(repr((one.exchange, one.turn)) for one in labelled), *strangers])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def train(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> LearnedJudge:
-    """The judge that these exchanges make, and the texts that are meant for somebody else."""
+def mark_of_voices(voices: Sequence[tuple[str, str]]) -> str:
+    """Names exactly what voices were trained on, apart from what grades: 16 hex digits."""
+    return hashlib.sha256("\n".join(map(repr, voices)).encode()).hexdigest()[:16]
+
+
+def train(
+    labelled: Sequence[LabelledExchange],
+    strangers: Sequence[str],
+    voices: Sequence[tuple[str, str]],
+) -> LearnedJudge:
+    """The judge that these exchanges, texts for somebody else, and lines with voices make."""
     replies = reply_table(labelled)
     raw = replies.held_out()
     quotes = sentence_table(labelled)
     others = stranger_table(labelled, strangers)
+    speakers = voice_table(voices)
     return LearnedJudge(
         replies.trained(raw),
         quotes.trained(quotes.held_out(3)),
         others.trained(others.held_out(3)),
+        speakers.trained(speakers.held_out()),
         {
             "features": features.FEATURES_VERSION,
             "exchanges": len(labelled),
             "scenes": len(set(replies.scenes)),
             "labelled": mark_of(labelled, strangers),
+            "voices": mark_of_voices(voices),
             "within_one": round(within_one(replies, raw), 3),
             "agreement": {name: round(kappa, 3) for name, kappa in agreement(replies, raw).items()},
         },
@@ -299,7 +342,7 @@ def train(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> Lea
 
 def main(folder: Path, file: Path = JUDGE_FILE) -> None:
     """Train on a folder of labelled conversations, write the judge, and say how good it is."""
-    judge = train(list(exchanges(read_scenes(folder))), read_strangers(folder))
+    judge = train(list(exchanges(read_scenes(folder))), read_strangers(folder), read_voices(folder))
     judge.save(file)
     about = judge.about
     say = sys.stdout.write
