@@ -5,6 +5,9 @@ export default function PersonaPicker() {
   const [chosen, setChosen] = useState("");
   const [problem, setProblem] = useState("");
 
+  // From easy to hard, as they come.
+  const levels = [...new Set(props.personas.map((persona) => persona.difficulty))];
+
   const choose = async (id) => {
     setChosen(id);
     setProblem("");
@@ -19,33 +22,41 @@ export default function PersonaPicker() {
 
   return (
     <div style={{ width: "100%" }}>
-      <ul className="wl-personas">
-        {props.personas.map((persona) => (
-          <li key={persona.id} className="wl-persona" data-persona={persona.id}>
-            <h3>{persona.name}</h3>
-            <p>{persona.title}</p>
-            <p className="wl-muted">
-              {persona.sector}
-              {" · "}
-              <span aria-hidden="true">
-                {"●".repeat(persona.difficulty)}
-                {"○".repeat(5 - persona.difficulty)}
-              </span>{" "}
-              {persona.difficulty_word}
-            </p>
-            <p className="wl-situation">{persona.situation}</p>
-            <button
-              type="button"
-              className="wl-button wl-primary"
-              disabled={Boolean(chosen)}
-              onClick={() => choose(persona.id)}
-              aria-label={`Start with ${persona.name}`}
-            >
-              {chosen === persona.id ? "Starting…" : "Start"}
-            </button>
-          </li>
-        ))}
-      </ul>
+      {levels.map((level) => (
+        <section key={level} className="wl-group">
+          <h2>
+            {props.personas.find((persona) => persona.difficulty === level).difficulty_word}{" "}
+            <span aria-hidden="true" className="wl-muted">
+              {"●".repeat(level)}
+              {"○".repeat(5 - level)}
+            </span>
+          </h2>
+          <ul className="wl-personas">
+            {props.personas
+              .filter((persona) => persona.difficulty === level)
+              .map((persona) => (
+                <li key={persona.id} className="wl-persona" data-persona={persona.id}>
+                  <h3>{persona.name}</h3>
+                  <p className="wl-title">{persona.title}</p>
+                  <p className="wl-muted">{persona.sector}</p>
+                  <details>
+                    <summary>The case</summary>
+                    <p className="wl-situation">{persona.situation}</p>
+                  </details>
+                  <button
+                    type="button"
+                    className="wl-button wl-primary"
+                    disabled={Boolean(chosen)}
+                    onClick={() => choose(persona.id)}
+                    aria-label={`Start with ${persona.name}`}
+                  >
+                    {chosen === persona.id ? "Starting…" : "Start"}
+                  </button>
+                </li>
+              ))}
+          </ul>
+        </section>
+      ))}
       {problem && <p role="alert">{problem}</p>}
       <p className="wl-muted" style={{ marginTop: "1rem" }}>
         {props.engine}
