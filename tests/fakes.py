@@ -90,6 +90,7 @@ class ScriptedBackend(Backend):
         max_tokens: int,
         temperature: float,
         seed: int,
+        fresh_words: bool = False,
         priority: Priority = Priority.CUSTOMER,
     ) -> AsyncIterator[str]:
         self._record(
@@ -99,6 +100,7 @@ class ScriptedBackend(Backend):
             max_tokens=max_tokens,
             temperature=temperature,
             seed=seed,
+            fresh_words=fresh_words,
             priority=priority,
         )
         line = self._next(self._continuations, "continuation", prompt)

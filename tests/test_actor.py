@@ -14,6 +14,7 @@ from snapshots import assert_snapshot, small_persona
 from warmline.customer.actor import (
     ACTOR_PROMPT_VERSION,
     ATTEMPTS,
+    BRIEF_TOKENS,
     LONGEST_IN_PROMPT,
     Said,
     Spoken,
@@ -27,6 +28,7 @@ from warmline.customer.actor import (
 from warmline.customer.director import Direction
 from warmline.customer.guard import GuardContext
 from warmline.errors import BackendError
+from warmline.hearing import SEEN_AS
 from warmline.library import Library
 
 NORA = small_persona().item
@@ -68,6 +70,14 @@ def test_the_prompt_is_this_text() -> None:
     assert_snapshot("actor", ACTOR_PROMPT_VERSION, line_prompt(NORA, CHAT, NOTED, PLENTY))
 
 
+def test_the_prompt_of_a_chat_that_was_cut_is_this_text() -> None:
+    chat = [Said("agent", "I'm sorry. I'll ring you on Friday at 9 to tell you about the boiler.")]
+    for n in range(1, 6):
+        chat += [Said("customer", f"Answer {n}.", "wary"), Said("agent", f"Reply {n} about it.")]
+    chat[-3] = Said("agent", SEEN_AS["strange"])
+    assert_snapshot("actor_cut", ACTOR_PROMPT_VERSION, line_prompt(NORA, chat, NOTED, 120))
+
+
 @pytest.mark.parametrize("persona_id", ["marjorie-bereavement", "kwame-locked-out"])
 def test_a_longer_chat_only_adds_to_the_prompt(library: Library, persona_id: str) -> None:
     """An engine with a prefix cache reads what it has read before only once."""
@@ -96,6 +106,33 @@ def test_a_long_chat_loses_its_oldest_turns_and_never_the_beginning(budget: int)
     kept = [line for line in live.splitlines() if line.startswith("AGENT:")]
     assert kept == [f"AGENT: {said.text}" for said in chat[-len(kept) :]]
     assert len("\n".join(kept)) <= max(budget, 3 * 60)
+
+
+def test_what_was_promised_stays_when_its_message_goes() -> None:
+    promise = "I'll ring you on Friday at 9 to tell you when the boiler comes."
+    chat = [Said("agent", f"I'm sorry. {promise}")]
+    for n in range(20):
+        chat += [Said("customer", f"Well, number {n}.", "wary"), Said("agent", f"Number {n}, yes.")]
+    prompt = line_prompt(NORA, chat, NOTED, 300)
+    assert f"(Earlier in this chat the agent promised: {promise})" in prompt
+    assert prompt.startswith(opening_prompt(NORA))
+    assert chat[0].text not in prompt
+    assert "the agent promised" not in line_prompt(NORA, chat, NOTED, PLENTY)
+
+
+def test_a_chat_that_is_cut_keeps_its_beginning_over_several_turns() -> None:
+    """The engine reads only what is new: a window that moves each turn would be read anew."""
+    chat = [
+        Said("agent", f"Reply number {n} about the boiler.")
+        if n % 2 == 0
+        else Said("customer", f"Answer number {n} about it.", "wary")
+        for n in range(61)
+    ]
+    firsts = []
+    for turns in range(21, 61, 2):
+        live = line_prompt(NORA, chat[:turns], NOTED, 600).removeprefix(opening_prompt(NORA))
+        firsts.append(live.splitlines()[0])
+    assert len(set(firsts)) <= len(firsts) / 2
 
 
 @pytest.mark.parametrize(
@@ -131,9 +168,9 @@ def test_no_message_breaks_the_line_or_forms_a_control_mark(typed: str) -> None:
 
 async def test_an_answer_is_shown_sentence_by_sentence() -> None:
     shown, kept, backend = await spoken(
-        [["I wrote it ", "down on Monday. And ", "I rang you on Friday! Then nothing"]]
+        [["I wrote it ", "down that day. And ", "I rang you after lunch! Then nothing"]]
     )
-    assert shown == ["I wrote it down on Monday.", " And I rang you on Friday!"]
+    assert shown == ["I wrote it down that day.", " And I rang you after lunch!"]
     assert kept.text == "".join(shown)
     assert kept.source == "model"
     (request,) = backend.asked("continue")
@@ -158,7 +195,7 @@ async def test_after_three_tries_the_script_speaks_in_the_mood_and_never_twice()
     for said in range(len(own)):
         shown, kept, backend = await spoken([AS_THE_AGENT] * ATTEMPTS, said=own[:said])
         assert shown == [own[said]]
-        assert kept.source == "script"
+        assert kept.source == "fallback"
         assert backend.left["continue"] == 0
 
 
@@ -167,6 +204,14 @@ async def test_a_good_sentence_stays_when_the_next_one_is_rejected() -> None:
     assert shown == [GOOD]
     assert kept.text == GOOD
     assert kept.rejected == [f"speaks as the agent: {AS_THE_AGENT}"]
+    assert len(backend.requests) == 1
+
+
+async def test_a_beginning_that_was_said_before_is_left_out_of_the_draw() -> None:
+    old = "I drink a great deal of tea now."
+    shown, kept, backend = await spoken([f"{old} {GOOD} And more."], said=[old])
+    assert shown == [GOOD]
+    assert kept.rejected == [f"repeats an earlier line: {old}"]
     assert len(backend.requests) == 1
 
 
@@ -196,6 +241,42 @@ async def test_a_bad_continuation_leaves_the_authored_beginning_alone() -> None:
     assert shown == ["That was the kettle."]
     assert kept.source == "script"
     assert len(backend.requests) == 1
+
+
+async def brief(*continuations: Line) -> tuple[list[str], ScriptedBackend]:
+    """What a small model gets to say in three tries."""
+    backend = ScriptedBackend(continuations=continuations)
+    backend.brief = True
+    line = speak(backend, NORA, CHAT, NOTED, context("glad"), Spoken(), seed=5)
+    return [piece async for piece in line], backend
+
+
+async def test_a_small_model_is_kept_brief() -> None:
+    shown, backend = await brief([f"{GOOD} ", "And more of it."])
+    assert shown == [GOOD]
+    assert backend.requests[0].kwargs["max_tokens"] == BRIEF_TOKENS
+
+
+async def test_a_sentence_that_was_broken_off_is_not_shown() -> None:
+    broken_off = ["so ", *(f"word{number} " for number in range(BRIEF_TOKENS))]
+    shown, backend = await brief(broken_off, GOOD)
+    assert shown == [GOOD]
+    assert len(backend.requests) == 2
+
+
+async def test_what_is_brought_up_unasked_follows_the_answer() -> None:
+    direction = Direction(mood="wary", note="answers the question", ends="That was the kettle.")
+    shown, kept, _ = await spoken(["With two coats on, mostly. And more."], direction)
+    assert shown == ["With two coats on, mostly.", " That was the kettle."]
+    assert (kept.text, kept.source) == ("".join(shown), "script and model")
+
+
+async def test_what_is_brought_up_unasked_is_said_when_no_answer_passes() -> None:
+    direction = Direction(mood="wary", ends="That was the kettle.")
+    shown, kept, backend = await spoken([AS_THE_AGENT, "That was the kettle."], direction)
+    assert shown == ["That was the kettle."]
+    assert kept.source == "script"
+    assert len(kept.rejected) == len(backend.requests) == 2
 
 
 async def test_a_model_that_fails_at_once_is_a_failure() -> None:

@@ -15,10 +15,13 @@ from warmline.customer.director import (
     PATIENCE,
     CustomerState,
     Direction,
+    cues_in,
     direct,
     first_state,
 )
 from warmline.detectors import Exchange, detect, sentence_around
+from warmline.grader.learned import shipped_judge
+from warmline.hearing import Hearing
 from warmline.library import read_library
 from warmline.persona import Persona, mentions
 
@@ -28,6 +31,7 @@ PERSONAS = {
     for key, entry in read_library(ROOT / "personas", ROOT / "rubrics").personas.items()
 }
 MARJORIE = PERSONAS["marjorie-bereavement"]
+HEARING = Hearing(shipped_judge())
 
 KIND = "You rang in June, you were told it had been closed, and your husband's telephone was charged again; that must hurt."
 WARM = "Anyone would feel that way."
@@ -81,7 +85,10 @@ def test_the_replies_are_what_they_are_meant_to_be() -> None:
 
 
 def test_a_kind_reply_eases_and_a_cold_one_hurts() -> None:
-    assert talk(MARJORIE, KIND)[0].mood == "guarded"
+    once, _ = talk(MARJORIE, KIND)
+    assert (once.mood, once.points) == ("hurt", 3)
+    twice, _ = talk(MARJORIE, KIND, state=once)
+    assert (twice.mood, twice.points) == ("guarded", 2), "what is left over is kept"
     assert talk(MARJORIE, BLAME)[0].mood == "bitter"
     assert talk(MARJORIE, EMPTY)[0].mood == "hurt"
 
@@ -118,13 +125,13 @@ def test_patience_runs_out() -> None:
         (f"{KIND} {OPEN}", "answers, a little eased"),
         (f"{BLAME} {FORM}", "stung by that reply, answers shortly"),
         (KIND, "a little eased by that reply"),
-        (WARM, "notices the kindness but is not there yet"),
+        (WARM, "hears the kindness but holds back"),
         (ORDER, "puzzled by this odd message, comes back to the problem"),
         (EMPTY, "not reached by that reply"),
     ],
 )
 def test_notes(reply: str, note: str) -> None:
-    assert talk(bare(MARJORIE), reply)[1].note == note
+    assert talk(bare(MARJORIE), reply, state=at("hurt", points=1))[1].note == note
 
 
 def test_orders_to_the_model_move_no_mood() -> None:
@@ -179,7 +186,7 @@ def test_a_confidence_comes_before_the_goodbye() -> None:
     }
     state, direction = talk(MARJORIE, WARM, state=at("comforted", **ready))
     assert state.ended is None
-    assert direction.begins.startswith("I do still ring his number")
+    assert direction.ends.startswith("I do still ring his number")
     state, direction = talk(MARJORIE, WARM, state=state)
     assert state.ended == "resolved"
     assert direction.whole == MARJORIE.ending.resolved.line
@@ -207,16 +214,56 @@ def test_nobody_is_resolved_before_their_time(difficulty: int) -> None:
 def test_a_moment_comes_once_and_before_a_free_fact() -> None:
     state, direction = talk(MARJORIE, STOCK)
     assert state.moments == ("printed-words",)
-    assert direction.begins.startswith("Those are the same words")
+    assert direction.ends.startswith("Those are the same words")
     state, direction = talk(MARJORIE, STOCK, state=state)
-    assert not direction.begins.startswith("Those are the same words")
+    assert not direction.ends.startswith("Those are the same words")
+
+
+def test_a_moment_follows_the_answer_to_a_question() -> None:
+    persona = altered(MARJORIE, facts=[])
+    _, direction = talk(persona, FORM, state=at("guarded", replies=4))
+    assert direction.note == "answers the question"
+    assert direction.ends.startswith("Excuse me, that was the kettle")
+
+
+def test_what_is_not_told_yet_is_turned_aside_and_a_guess_is_answered() -> None:
+    persona = altered(MARJORIE, moments=[])
+    ask = "Is there a voicemail of his that you would like to keep?"
+    state, direction = talk(persona, ask, state=at("hurt"))
+    assert direction.note == "does not want to go into that"
+    assert not state.released
+    state, direction = talk(persona, ask, state=at("softer"))
+    assert state.released == ("his-voice",)
+    assert direction.begins.startswith("I do still ring his number")
+
+
+def test_at_every_second_statement_a_line_of_the_mood_is_brought_up_once() -> None:
+    persona = bare(MARJORIE)
+    said = [MARJORIE.opening, f"I see. {MARJORIE.ladder[1].lines[2]}"]
+    for number in range(1, 13):
+        message = Exchange("We have it noted down on this side.", tuple(said), MARJORIE.name)
+        _, direction = direct(persona, at("hurt", replies=number - 1), message)
+        assert bool(direction.ends) == (number % 2 == 0 and number <= 8)
+        said.append(direction.ends or "Well.")
+    lines = MARJORIE.ladder[1].lines
+    assert [line for line in said if line in lines] == [*lines[:2], *lines[3:]]
+    assert not talk(persona, FORM, state=at("hurt", replies=1))[1].ends, "a question is answered"
+
+
+def test_somebody_passed_on_to_the_right_help_is_not_sent_away() -> None:
+    reply = "I'll put you through to our priority team and stay with you until they answer."
+    found = cues_in(exchange(MARJORIE, reply))
+    assert "hands_over" in found
+    assert "deflects" not in found
 
 
 def test_walking_out_and_the_longest_length() -> None:
-    state, direction = talk(MARJORIE, BLAME, BLAME, BLAME)
+    assert talk(MARJORIE, BLAME, BLAME, BLAME)[0].ended is None
+    assert talk(MARJORIE, BLAME, BLAME, BLAME, WARM)[0].turns_at_worst == 0
+    state, direction = talk(MARJORIE, BLAME, BLAME, BLAME, BLAME)
     assert state.ended == "walked_out"
     assert direction.whole == MARJORIE.ending.walks_out.line
-    state, direction = talk(bare(MARJORIE), *[EMPTY, KIND, BLAME, FORM] * 4)
+    state, direction = talk(bare(MARJORIE), *[EMPTY, KIND, BLAME, KIND] * 4)
     assert state.ended == "longest"
     assert direction.whole == MARJORIE.ending.longest.line
 
@@ -263,7 +310,7 @@ def test_what_always_holds(persona: Persona, said: list[str]) -> None:
         for fact_id in state.released[len(before.released) :]:
             fact = facts[fact_id]
             assert fact.reveal != "never"
-            assert direction.begins == fact.says
+            assert fact.says in {direction.begins, direction.ends}
             if fact.reveal == "when_asked":
                 spans = detect(message, ["question", "open_question"]).values()
                 asked = [sentence_around(reply, s).of(reply) for found in spans for s in found]
@@ -309,22 +356,20 @@ def _samples(persona: Persona, mood: str) -> list[dict[str, Any]]:
     return samples
 
 
-SAMPLE_LINES = [
-    pytest.param(persona, sample.agent, turn.agent, id=f"{key}-{sample.agent}-{number}")
-    for key, persona in PERSONAS.items()
-    for sample in persona.samples
-    for number, turn in enumerate(sample.turns)
-    if turn.agent
-]
-
-
-@pytest.mark.parametrize(("persona", "manner", "reply"), SAMPLE_LINES)
-def test_the_sample_agents_do_what_they_are_there_for(
-    persona: Persona, manner: str, reply: str
-) -> None:
-    cues = set(detect(exchange(persona, reply)))
-    if manner == "kind":
-        assert cues & set(persona.softens)
-        assert not cues & set(persona.hardens)
-    else:
-        assert cues & set(persona.hardens)
+@pytest.mark.parametrize("persona", PERSONAS.values(), ids=lambda persona: persona.id)
+def test_the_sample_agents_move_the_customer_as_they_should(persona: Persona) -> None:
+    for sample in persona.samples:
+        state = first_state(bare(persona))
+        earned = 0
+        for turn in sample.turns:
+            if turn.agent is None:
+                continue
+            message = exchange(persona, turn.agent)
+            found = HEARING.cues(message)
+            earned += bool(set(found) & set(persona.softens))
+            state, _ = direct(bare(persona), state, message, found)
+        if sample.agent == "kind":
+            assert earned >= 2
+            assert persona.rank(state.mood) >= persona.rank(persona.start)
+        else:
+            assert persona.rank(state.mood) <= persona.rank(persona.start)

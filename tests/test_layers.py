@@ -19,7 +19,7 @@ LAYERS = [
     ["backends", "migrations"],
     ["store"],
     ["customer", "grader"],
-    ["sessions", "practice", "report", "export", "bench"],
+    ["hearing", "sessions", "practice", "simulation", "report", "export", "bench"],
     ["web", "cli", "__main__"],
 ]
 PARTED = [{"customer", "grader"}]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fakes import Line, ScriptedBackend
-from snapshots import small_library, small_rubric
+from snapshots import small_library, small_persona, small_rubric
 from warmline.backends.base import YesNoQuestion
 from warmline.errors import BackendError, NotFound, NotGraded, SessionOver, WarmlineError
 from warmline.grader.grading import Looking
@@ -23,6 +23,7 @@ from warmline.store import Store, StoredGrade
 from warmline.transcript import LONGEST_MESSAGE
 
 SMALL = "nora-heating"
+NORA = small_persona().item
 ANSWERS = [
     "Well, that is more than the last one told me.",
     "Nobody has said such a thing to me all week.",
@@ -266,12 +267,12 @@ async def test_a_conversation_ends_with_the_authored_line(
 
 async def test_the_last_message_sent_twice_is_no_error(practice: Practice) -> None:
     await begin(practice)
-    for number in range(2):
+    for number in range(3):
         await practice.say("s", RUDE, turn_id=f"{number}")
         await answer(practice)
     assert (await practice.view("s")).session.status == "over"
     before = await texts(practice)
-    await practice.say("s", RUDE, turn_id="1")
+    await practice.say("s", RUDE, turn_id="2")
     assert await texts(practice) == before
 
 
@@ -447,7 +448,7 @@ async def test_finish_pressed_in_mid_answer_asks_nothing_twice(practice: Practic
     await anext(line)
     finishing = asyncio.create_task(finish(practice))
     await asyncio.sleep(0.02)
-    assert [sentence async for sentence in line] == []
+    assert "".join([sentence async for sentence in line]).strip() in NORA.ladder[2].lines
     await finishing
     await settled(practice)
     asked = [request.text for request in script(practice).asked("yes")]
@@ -532,7 +533,7 @@ async def test_a_session_forgotten_in_mid_answer_leaves_nothing(practice: Practi
     await anext(line)
     forgetting = asyncio.create_task(practice.forget("s"))
     await asyncio.sleep(0.02)
-    assert [sentence async for sentence in line] == []
+    assert "".join([sentence async for sentence in line]).strip() in NORA.ladder[2].lines
     await forgetting
     await settled(practice)
     assert rows(practice.store, LEFT) == []

@@ -15,13 +15,15 @@ from contextlib import aclosing
 from warmline.backends import make_judge
 from warmline.backends.base import Backend, CheckJudge, Priority
 from warmline.customer import actor
-from warmline.customer.director import CustomerState, Direction, direct, first_state
+from warmline.customer.director import CustomerState, Direction, Found, direct, first_state
 from warmline.customer.guard import GuardContext
 from warmline.detectors import Exchange
 from warmline.errors import BackendError, NotFound, NotGraded, SessionOver, TooLittle, WarmlineError
 from warmline.grader import checks, coaching
 from warmline.grader.calibration import Head
 from warmline.grader.grading import AnswerBook, Grader, Key, Looking
+from warmline.grader.learned import shipped_judge
+from warmline.hearing import Hearing
 from warmline.library import Entry, Library
 from warmline.persona import Persona
 from warmline.rubric import Rubric
@@ -67,7 +69,8 @@ class Practice(SessionReader):
     """Runs sessions with one store, one library and one backend.
 
     ``judge`` answers the grader's checks, the backend itself if none is given; with ``ask_all`` it
-    is asked about every step, not only where it is needed.
+    is asked about every step, not only where it is needed. ``hearing`` is what the customer takes
+    in of a message; by default with the learned judge.
     """
 
     def __init__(
@@ -78,12 +81,14 @@ class Practice(SessionReader):
         *,
         judge: CheckJudge | None = None,
         ask_all: bool = False,
+        hearing: Hearing | None = None,
     ) -> None:
         super().__init__(store)
         self.library = library
         self.backend = backend
         self.judge: CheckJudge = judge or backend
         self.ask_all = ask_all
+        self.hearing = hearing or Hearing(shipped_judge())
         self._locks: dict[str, asyncio.Lock] = {}
         self._background: dict[str, asyncio.Task[None]] = {}
 
@@ -189,7 +194,7 @@ class Practice(SessionReader):
             if not view.waits_for_customer:
                 return
             persona = await self.persona_of(view.session)
-            state, direction = direct(persona, view.state, _exchange(view, persona))
+            state, direction = direct(persona, view.state, *self._heard(view, persona))
             spoken = actor.Spoken()
             whole = False
             try:
@@ -207,6 +212,18 @@ class Practice(SessionReader):
                     )
         self._read_in_background(session_id)
 
+    def _heard(self, view: View, persona: Persona) -> tuple[Exchange, Found]:
+        """The agent's unanswered words as the customer hears them, and the cues in them."""
+        last = max((t.number for t in view.turns if t.role == "customer"), default=-1)
+        messages = [self.hearing.hear(t.text) for t in view.turns if t.number > last]
+        exchange = Exchange(
+            reply="\n".join(one.text for one in messages if one.text),
+            heard=tuple(t.text for t in view.turns if t.role == "customer"),
+            customer_name=persona.name,
+        )
+        odd = next((one.odd for one in messages if one.odd), None)
+        return exchange, self.hearing.cues(exchange, None if exchange.reply else odd)
+
     def _speak(
         self,
         view: View,
@@ -215,7 +232,12 @@ class Practice(SessionReader):
         direction: Direction,
         spoken: actor.Spoken,
     ) -> AsyncGenerator[str, None]:
-        chat = [actor.Said(turn.role, turn.text, turn.bracket or "") for turn in view.turns[1:]]
+        chat = [
+            actor.Said(turn.role, self.hearing.hear(turn.text).as_seen)
+            if turn.role == "agent"
+            else actor.Said(turn.role, turn.text, turn.bracket or "")
+            for turn in view.turns[1:]
+        ]
         samples = [turn for sample in persona.samples for turn in sample.turns]
         context = GuardContext(
             persona=persona,
@@ -224,6 +246,7 @@ class Practice(SessionReader):
             said=tuple(turn.text for turn in view.turns if turn.role == "customer"),
             heard=tuple(turn.text for turn in view.turns if turn.role == "agent"),
             samples=tuple(turn.customer for turn in samples if turn.customer),
+            voice=self.hearing.voice,
         )
         seed = (view.session.seed + 101 * len(view.turns)) % 2**31
         return actor.speak(self.backend, persona, chat, direction, context, spoken, seed=seed)
@@ -377,13 +400,3 @@ async def make_practice(
     """
     judge = await make_judge(settings, backend)
     return Practice(store, library, backend, judge=judge, ask_all=settings.ask_checks == "always")
-
-
-def _exchange(view: View, persona: Persona) -> Exchange:
-    """The agent's unanswered words, and what the customer had said before."""
-    last = max((t.number for t in view.turns if t.role == "customer"), default=-1)
-    return Exchange(
-        reply="\n".join(t.text for t in view.turns if t.number > last),
-        heard=tuple(t.text for t in view.turns if t.role == "customer"),
-        customer_name=persona.name,
-    )

@@ -49,6 +49,7 @@ class StoredTurn:
     state: str | None = None
     source: str | None = None
     partial: bool = False
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -399,11 +400,20 @@ class Store:
 
         def work() -> list[StoredTurn]:
             rows = self._open_db.query(
-                "SELECT id, number, role, text, created_at, bracket, state, source, partial "
-                "FROM turns WHERE session_id = ? ORDER BY number",
+                "SELECT id, number, role, text, created_at, bracket, state, source, partial, "
+                "rejected FROM turns WHERE session_id = ? ORDER BY number",
                 (session_id,),
             )
-            return [StoredTurn(**{**row, "partial": bool(row["partial"])}) for row in rows]
+            return [
+                StoredTurn(
+                    **{
+                        **row,
+                        "partial": bool(row["partial"]),
+                        "rejected": tuple(json.loads(row["rejected"] or "[]")),
+                    }
+                )
+                for row in rows
+            ]
 
         return await self._run(work)
 

@@ -15,6 +15,10 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.messages import BaseMessage
 
+#: Weights smaller than this, in bytes, are those of a small model: some three thousand million
+#: parameters of four bits.
+SMALL_MODEL_BYTES = 2_300_000_000
+
 
 class Priority(enum.IntEnum):
     """Who goes first when several wait for the one engine; lower goes first."""
@@ -43,12 +47,17 @@ class YesNoQuestion:
 
 @dataclass
 class Usage:
-    """What the engine was asked to do so far: calls, and tokens by kind."""
+    """What the engine was asked to do so far: calls, and tokens by kind.
+
+    ``engine_s`` is the seconds it took by its own clock, kept up while it writes; 0 for an engine
+    that does not say.
+    """
 
     calls: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     written_tokens: int = 0
+    engine_s: float = 0.0
 
     @property
     def evaluated_tokens(self) -> int:
@@ -104,6 +113,8 @@ class Backend(ABC):
     usage: Usage = field(default_factory=Usage)
     #: A language model answers one question at a time.
     batch: int = 1
+    #: A small model, whose long lines are worse than its short ones.
+    brief: bool = False
 
     @abstractmethod
     def continue_text(
@@ -114,11 +125,13 @@ class Backend(ABC):
         max_tokens: int,
         temperature: float,
         seed: int,
+        fresh_words: bool = False,
         priority: Priority = Priority.CUSTOMER,
     ) -> AsyncIterator[str]:
         """Continue plain text, streamed in pieces, without any chat template.
 
-        Closing the iterator early stops the engine.
+        With ``fresh_words`` the engine avoids runs of words that the prompt holds already, as far
+        as it can. Closing the iterator early stops the engine.
 
         Raises:
             BackendError: one of its kinds, with a plain message.

@@ -17,7 +17,7 @@ from langchain_core.outputs import LLMResult
 from langchain_ollama import ChatOllama, OllamaLLM
 from ollama import AsyncClient, ResponseError
 
-from warmline.backends.base import Backend, Priority, Speed, YesNoQuestion
+from warmline.backends.base import SMALL_MODEL_BYTES, Backend, Priority, Speed, YesNoQuestion
 from warmline.backends.gate import PriorityGate
 from warmline.backends.marks import ThinkFilter, defused, without_thinking
 from warmline.backends.yesno import (
@@ -186,6 +186,7 @@ class OllamaBackend(Backend):
         for found in models:
             if found.model and _full_name(found.model) == wanted:
                 self.digest = found.digest or ""
+                self.brief = 0 < (found.size or 0) < SMALL_MODEL_BYTES
                 return
         raise self._missing()
 
@@ -210,12 +211,16 @@ class OllamaBackend(Backend):
         max_tokens: int,
         temperature: float,
         seed: int,
+        fresh_words: bool = False,
         priority: Priority = Priority.CUSTOMER,
     ) -> AsyncIterator[str]:
         """See `Backend.continue_text`."""
         prompt = defused(prompt)
         self._must_fit(self._estimate.of(prompt), max_tokens)
         options = self._options(max_tokens, temperature, seed)
+        if fresh_words:
+            # All that Ollama has for it.
+            options["min_p"] = 0.1
         if stop:
             options["stop"] = list(stop)
         marks = ThinkFilter()

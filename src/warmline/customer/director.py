@@ -6,14 +6,17 @@ most per reply, and only for words that this persona can be reached by.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from warmline.detectors import (
+    CUES,
     SEVERE,
     Exchange,
     Span,
+    content_words,
     detect,
     sentence_around,
     shared_with_customer,
@@ -21,15 +24,17 @@ from warmline.detectors import (
 from warmline.persona import Fact, Moment, Persona, mentions
 
 Ending = Literal["resolved", "walked_out", "longest"]
+#: The cues in a reply, and where they stand in it, as far as anybody can point at them.
+Found = Mapping[str, Sequence[Span]]
 
-#: Softening points for one step better on the ladder, by difficulty.
-POINTS_FOR_A_STEP = {1: 1, 2: 2, 3: 2, 4: 3, 5: 4}
+#: Softening points for one step better on the ladder, by difficulty. What is left over is kept.
+POINTS_FOR_A_STEP = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6}
 #: The most points one reply can earn, so that no single reply does it all.
 MOST_POINTS_A_REPLY = 3
 #: Replies in a row that reach nothing before the customer gets worse, by difficulty.
 PATIENCE = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
 #: Good replies it takes before anybody is at the best mood, by difficulty.
-GOOD_REPLIES_FOR_BEST = {1: 1, 2: 2, 3: 3, 4: 3, 5: 4}
+GOOD_REPLIES_FOR_BEST = {1: 2, 2: 2, 3: 3, 4: 4, 5: 5}
 #: No customer declares the matter resolved before this many replies, by difficulty.
 LEAST_REPLIES_TO_RESOLVE = {1: 3, 2: 3, 3: 4, 4: 5, 5: 6}
 
@@ -37,6 +42,10 @@ LEAST_REPLIES_TO_RESOLVE = {1: 3, 2: 3, 3: 4, 4: 5, 5: 6}
 HEARD = frozenset(
     {"acknowledges_feeling", "paraphrases", "withholds_judgement", "apologises_for_it"}
 )
+
+#: Stems of an open question about everything: "Can you tell me what happened?" A question with any
+#: other word in it wants that answered, and not the next best fact.
+ABOUT_ALL = frozenset(content_words("tell explain happened happening begin story wrong bit"))
 
 
 class CustomerState(BaseModel):
@@ -50,6 +59,8 @@ class CustomerState(BaseModel):
     good_replies: int = 0
     unreached: int = 0
     turns_at_worst: int = 0
+    #: The cues of the last reply, and of all replies.
+    cues: tuple[str, ...] = ()
     cues_seen: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
     moments: tuple[str, ...] = ()
@@ -59,8 +70,9 @@ class CustomerState(BaseModel):
 class Direction(BaseModel):
     """What the customer's next line must be like.
 
-    ``begins`` is the authored beginning of the line, from a fact or a moment; ``whole`` is an
-    authored line that is said as it stands, and nothing after it.
+    ``begins`` is its authored beginning, the answer to what was asked; ``ends`` is an authored end,
+    what the customer brings up unasked after taking in the reply. ``whole`` is an authored line
+    that is said as it stands.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +80,7 @@ class Direction(BaseModel):
     mood: str
     note: str = ""
     begins: str = ""
+    ends: str = ""
     whole: str = ""
 
 
@@ -77,19 +90,22 @@ def first_state(persona: Persona) -> CustomerState:
 
 
 def direct(
-    persona: Persona, state: CustomerState, exchange: Exchange
+    persona: Persona, state: CustomerState, exchange: Exchange, found: Found | None = None
 ) -> tuple[CustomerState, Direction]:
     """Take in one reply of the agent: the new state, and the direction for the customer's line.
 
-    Once the customer has ended the conversation, nothing changes any more.
+    ``found`` is what was heard in the reply; by default what the detectors find. Once the customer
+    has ended the conversation, nothing changes any more.
     """
     if state.ended:
         return state, Direction(mood=state.mood, whole=_last_line(persona, state.ended))
-    found = detect(exchange)
+    found = cues_in(exchange) if found is None else found
     cues = set(found)
     moved = _move(persona, state, cues)
     seen = (*state.cues_seen, *sorted(cues.difference(state.cues_seen)))
-    moved = moved.model_copy(update={"replies": state.replies + 1, "cues_seen": seen})
+    moved = moved.model_copy(
+        update={"replies": state.replies + 1, "cues": tuple(sorted(cues)), "cues_seen": seen}
+    )
 
     question = _question(exchange.reply, found)
     fact = _fact_to_tell(persona, moved, question, cues)
@@ -105,15 +121,29 @@ def direct(
     if ended:
         final = moved.model_copy(update={"ended": ended})
         return final, Direction(mood=moved.mood, whole=_last_line(persona, ended))
+    note = _note(persona, state, moved, cues, question)
     if fact is not None:
         after = moved.model_copy(update={"released": (*moved.released, fact.id)})
-        return after, Direction(mood=moved.mood, begins=fact.says)
-    note = _note(persona, state, moved, cues)
+        guessed = any(mentions(question, word) for word in fact.giveaways)
+        if question and (guessed or fact.reveal != "when_heard"):
+            return after, Direction(mood=moved.mood, begins=fact.says)
+        return after, Direction(mood=moved.mood, note=note, ends=fact.says)
     if moment := _moment(persona, moved, cues):
         after = moved.model_copy(update={"moments": (*moved.moments, moment.id)})
-        # The scripted words come first; a question is still answered after them.
-        return after, Direction(mood=moved.mood, begins=moment.says, note=note if question else "")
-    return moved, Direction(mood=moved.mood, note=note)
+        return after, Direction(mood=moved.mood, note=note, ends=moment.says)
+    ends = "" if question else _mood_line(persona, moved, exchange.heard)
+    return moved, Direction(mood=moved.mood, note=note, ends=ends)
+
+
+def cues_in(exchange: Exchange) -> dict[str, list[Span]]:
+    """The cues in a reply, and where they stand; with them whether it asks a question.
+
+    Somebody who is passed on to the right help, with their story told, is not sent away.
+    """
+    found = detect(exchange, CUES | {"question"})
+    if "hands_over" in found:
+        found.pop("deflects", None)
+    return found
 
 
 def _last_line(persona: Persona, ended: Ending) -> str:
@@ -148,13 +178,18 @@ def _move(persona: Persona, state: CustomerState, cues: set[str]) -> CustomerSta
         best = len(persona.ladder) - 1
         if good < GOOD_REPLIES_FOR_BEST[persona.difficulty]:
             best -= 1
-        if points >= POINTS_FOR_A_STEP[persona.difficulty] and rank < best:
-            rank, points = rank + 1, 0
+        needed = POINTS_FOR_A_STEP[persona.difficulty]
+        if points >= needed and rank < best:
+            rank, points = rank + 1, points - needed
+        points = min(points, needed)
     else:
         unreached += 1
         if unreached >= PATIENCE[persona.difficulty]:
             rank, points, unreached = max(0, rank - 1), 0, 0
-    at_worst = state.turns_at_worst + 1 if rank == 0 else 0
+    # The reply that brought the customer there is not counted, and one that does good begins anew.
+    at_worst = 0
+    if rank == 0 and persona.rank(state.mood) == 0 and (not soft or _outweighed(persona, cues)):
+        at_worst = state.turns_at_worst + 1
     return state.model_copy(
         update={
             "mood": persona.moods[rank],
@@ -183,7 +218,7 @@ def _ending(persona: Persona, state: CustomerState, cues: set[str]) -> Ending | 
     return None
 
 
-def _question(reply: str, found: dict[str, list[Span]]) -> str:
+def _question(reply: str, found: Found) -> str:
     """The sentences of a reply that ask; the same word in a statement is not asking."""
     asking = [
         sentence_around(reply, span)
@@ -208,6 +243,9 @@ def _fact_to_tell(
     for fact in open_facts:
         if fact.reveal == "when_asked" and any(mentions(question, w) for w in fact.asked_about):
             return fact
+        if fact.reveal == "when_heard" and any(mentions(question, w) for w in fact.giveaways):
+            # Guessed by somebody who may know it.
+            return fact
     if cues & HEARD and not cues.intersection(persona.hardens):
         for fact in open_facts:
             if fact.reveal == "when_heard":
@@ -222,7 +260,7 @@ def _fact_to_tell(
         if any(mentions(question, w) for w in fact.asked_about)
         or shared_with_customer(question, [fact.says])
     ]
-    if not about and "open_question" in cues:
+    if not about and "open_question" in cues and set(content_words(question)) <= ABOUT_ALL:
         about = free
     return about[0] if about else None
 
@@ -241,7 +279,30 @@ def _moment(persona: Persona, state: CustomerState, cues: set[str]) -> Moment | 
     return None
 
 
-def _note(persona: Persona, before: CustomerState, after: CustomerState, cues: set[str]) -> str:
+def _mood_line(persona: Persona, state: CustomerState, said: Sequence[str]) -> str:
+    """At every second reply, a line of this mood that was not said yet; else nothing.
+
+    A small model reacts well and elaborates badly; what the persona's author wrote does that.
+    """
+    if state.replies % 2:
+        return ""
+    lines = persona.ladder[persona.rank(state.mood)].lines
+    return next((line for line in lines if not any(line in old for old in said)), "")
+
+
+def _asked_in_vain(persona: Persona, state: CustomerState, question: str) -> bool:
+    """Whether the question is about something that is not told, or not yet."""
+    return any(
+        mentions(question, word)
+        for fact in persona.facts
+        if fact.id not in state.released and fact.reveal != "freely"
+        for word in (*fact.asked_about, *fact.giveaways)
+    )
+
+
+def _note(
+    persona: Persona, before: CustomerState, after: CustomerState, cues: set[str], question: str
+) -> str:
     """A word for the actor on how to take the reply."""
     if "orders_the_model" in cues:
         return "puzzled by this odd message, comes back to the problem"
@@ -249,6 +310,9 @@ def _note(persona: Persona, before: CustomerState, after: CustomerState, cues: s
     change = persona.rank(after.mood) - persona.rank(before.mood)
     if _outweighed(persona, cues):
         return "stung by that reply, answers shortly" if asked else "stung by that reply"
+    if _asked_in_vain(persona, after, question):
+        # Left to itself the model would make something up here.
+        return "does not want to go into that"
     if asked:
         return "answers, a little eased" if change > 0 else "answers the question"
     if change > 0:
@@ -256,5 +320,5 @@ def _note(persona: Persona, before: CustomerState, after: CustomerState, cues: s
     if change < 0:
         return "loses patience with these replies"
     if cues.intersection(persona.softens):
-        return "notices the kindness but is not there yet"
+        return "hears the kindness but holds back"
     return "not reached by that reply"
