@@ -329,3 +329,55 @@ def test_a_database_that_is_none_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "warmline.db").write_text("not a database " * 100)
     plainly(run("export"), "warmline.db")
+
+
+# Playing without a browser
+
+
+def test_a_simulated_session_is_told_and_nothing_of_it_is_kept(run: Run, tmp_path: Path) -> None:
+    result = run("simulate", "--persona", "dani-stranded", "--agent", "kind", "--turns", "2")
+    assert result.exit_code == 0, result.output
+    assert "Dani Moreau (panicky)" in result.stdout
+    assert result.stdout.count("Agent: ") == 2
+    assert "The mood at the end" in result.stdout
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_simulated_session_as_json(run: Run) -> None:
+    result = run(
+        "simulate", "--persona", "dani-stranded", "--agent", "cold", "--turns", "2", "--json"
+    )
+    (played,) = records(result)
+    assert (played["persona"], played["agent"], played["model"]) == (
+        "dani-stranded", "cold", "scripted",
+    )  # fmt: skip
+    assert len(played["turns"]) == 2
+    assert set(played["turns"][0]) >= {"agent", "customer", "mood", "source", "rejected", "cues"}
+
+
+def test_an_unknown_agent_or_persona_is_a_plain_message(run: Run) -> None:
+    plainly(run("simulate", "--persona", "dani-stranded", "--agent", "nobody"), "choose kind")
+    plainly(run("simulate", "--persona", "nobody", "--agent", "kind"), "nobody")
+
+
+def test_a_persona_is_explained_in_words_and_as_a_drawing(run: Run) -> None:
+    result = run("explain", "dani-stranded")
+    assert "The ladder, worst first" in result.stdout
+    assert "stateDiagram-v2" in result.stdout
+    drawn = run("explain", "dani-stranded", "--drawing")
+    assert drawn.stdout.startswith("stateDiagram-v2")
+    plainly(run("explain", "nobody"), "nobody")
+
+
+def test_the_customers_bench_counts_and_keeps_the_lines(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    result = run(
+        "bench", "customer", "--persona", "dani-stranded", "--agent", "cold", "--agent", "silent",
+        "--turns", "3", "--lines", str(file),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "2 sessions" in result.stdout
+    assert [json.loads(line)["agent"] for line in file.read_text().splitlines()] == [
+        "cold",
+        "silent",
+    ]

@@ -7,11 +7,12 @@ import json
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 from tomllib import TOMLDecodeError
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from warmline.backends import Backend, OllamaBackend, make_backend, make_judge, show_progress
+from warmline.customer.explain import drawing, explanation
 from warmline.errors import ModelMissing, WarmlineError
 from warmline.grader.fitting import fitted_head
 from warmline.grader.grading import Grader, Looking, MemoryBook
@@ -33,6 +35,7 @@ from warmline.report import STATUS_WORDS, report_card
 from warmline.rubric import Rubric
 from warmline.sessions import SessionReader
 from warmline.settings import PROJECT, Settings
+from warmline.simulation import AGENTS, Played, play
 from warmline.store import Store
 from warmline.transcript import Transcript, parse_transcripts, read_transcripts
 
@@ -127,8 +130,8 @@ class _Room:
 
 
 @asynccontextmanager
-async def _room() -> AsyncIterator[_Room]:
-    settings = _settings()
+async def _room(settings: Settings | None = None) -> AsyncIterator[_Room]:
+    settings = settings or _settings()
     store = await Store.open(settings.database)
     try:
         library = read_library(settings.personas_dir, settings.rubrics_dir)
@@ -143,6 +146,15 @@ async def _room() -> AsyncIterator[_Room]:
             await backend.aclose()
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def _scratch_room() -> AsyncIterator[_Room]:
+    """A room whose store is thrown away afterwards."""
+    with TemporaryDirectory(prefix="warmline-") as folder:
+        settings = _settings().model_copy(update={"transcripts_dir": Path(folder)})
+        async with _room(settings) as room:
+            yield room
 
 
 async def _backend(settings: Settings) -> Backend:
@@ -207,6 +219,65 @@ async def practise(persona: str | None, rubric: str | None) -> None:
                 out.print(f"({name} has left the chat.)")
                 break
         await _finish(room, session_id)
+
+
+@main.command()
+@click.argument("persona")
+@click.option("--drawing", "only_drawing", is_flag=True, help="Print only the Mermaid drawing.")
+@_command
+async def explain(persona: str, only_drawing: bool) -> None:
+    """Say by which rules a customer is played: the ladder, what moves it, what is told when.
+
+    Example: warmline explain marjorie-bereavement
+    """
+    settings = _settings()
+    chosen = read_library(settings.personas_dir, settings.rubrics_dir).persona(persona).item
+    if not only_drawing:
+        for line in explanation(chosen):
+            out.print(escape(line))
+        out.print("\nAs a drawing, in Mermaid:\n")
+    out.print(escape(drawing(chosen)))
+
+
+@main.command()
+@click.option("--persona", required=True, help="The customer's id.")
+@click.option(
+    "--agent",
+    required=True,
+    help=f"{', '.join(AGENTS)}, or a text file with one reply a line.",
+)
+@click.option("--turns", default=12, show_default=True, help="At most so many replies.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, other lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_command
+async def simulate(persona: str, agent: str, turns: int, seed: int, as_json: bool) -> None:
+    """Let a scripted agent talk with a customer, without a browser. Nothing of it is kept.
+
+    Example: warmline simulate --persona marjorie-bereavement --agent kind
+    """
+    async with _scratch_room() as room:
+        chosen = room.library.persona(persona).item
+        played = await play(room.practice, chosen, agent, turns=turns, seed=seed)
+    if as_json:
+        click.echo(json.dumps(played.plain(), ensure_ascii=False))
+        return
+    out.print(escape(f"{chosen.name} ({chosen.start}): {played.opening}"))
+    for turn in played.turns:
+        out.print(escape(f"\nAgent: {turn.agent}"))
+        source = "" if turn.source == "model" else f" [{turn.source}]"
+        out.print(escape(f"{chosen.name} ({turn.mood}): {turn.customer}{source}"))
+        for words in turn.rejected:
+            out.print(escape(f"    held back, {words}"), style="dim")
+    out.print(escape(f"\n{_ENDED[played.ended]} The mood at the end: {played.mood}."))
+
+
+#: How a simulated conversation ended, in words.
+_ENDED = {
+    None: "The agent had no more to say.",
+    "resolved": "The customer left content.",
+    "walked_out": "The customer walked out.",
+    "longest": "The customer ran out of time.",
+}
 
 
 def _read_line() -> str:
@@ -376,7 +447,7 @@ async def calibrate(rubric_name: str, labelled: Path) -> None:
 
 @main.group()
 def bench() -> None:
-    """Measure how good the grader is, by counts and agreements.
+    """Measure how good the grader and the customer are, by counts and agreements.
 
     Example: warmline bench grader --quick
     """
@@ -425,6 +496,47 @@ async def bench_grader(
     else:
         for line in lines(bench.found):
             out.print(escape(line))
+
+
+@bench.command("customer")
+@click.option("--persona", "chosen", multiple=True, help="Only this one; can be given again.")
+@click.option(
+    "--agent", "chosen_agents", multiple=True, help=f"Only this one: {', '.join(AGENTS)}."
+)
+@click.option("--turns", default=12, show_default=True, help="At most so many replies a session.")
+@click.option(
+    "--lines", "file", type=click.Path(path_type=Path), help="Keep every session as a line of JSON."
+)
+@_command
+async def bench_customer(
+    chosen: tuple[str, ...], chosen_agents: tuple[str, ...], turns: int, file: Path | None
+) -> None:
+    """Every persona against six scripted agents on the model: what goes wrong, counted.
+
+    Example: warmline bench customer --persona marjorie-bereavement --agent kind --agent cold
+    """
+    from warmline.bench.customer import lines, play_all
+
+    async with _scratch_room() as room:
+        ids = chosen or tuple(room.library.personas)
+        personas = [room.library.persona(name).item for name in ids]
+        with file.open("w", encoding="utf-8") if file else nullcontext() as kept:
+
+            def keep(played: Played) -> None:
+                if kept:
+                    kept.write(json.dumps(played.plain(), ensure_ascii=False) + "\n")
+                    kept.flush()
+
+            found = await play_all(
+                room.practice,
+                personas,
+                chosen_agents or AGENTS,
+                turns=turns,
+                tell=err.print,
+                keep=keep,
+            )
+    for line in lines(found):
+        out.print(escape(line))
 
 
 @main.command()

@@ -1,0 +1,309 @@
+"""Playing a session without a browser: a scripted agent against the real customer.
+
+A trainer sees how a persona holds up, and the benchmark counts what goes wrong. The session runs
+through `practice`, as every other does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from pydantic import Field
+
+from warmline.backends.base import Backend, Priority, Speed, YesNoQuestion
+from warmline.customer.actor import label
+from warmline.errors import WarmlineError
+from warmline.persona import Persona
+from warmline.practice import Practice
+from warmline.settings import PROJECT
+from warmline.yamlfile import StrictModel, read_yaml
+
+#: The scripted agents, one list of lines each.
+AGENTS_FILE = PROJECT / "benchmarks" / "agents.yaml"
+
+#: Whoever practises here is nobody's user.
+SIMULATED_USER = "simulation"
+
+#: What somebody pastes who wants to know what happens.
+LONG_MESSAGE = "Please read all of this with care before you answer me. " * 60
+
+
+class AgentLine(StrictModel):
+    """What an agent writes, and for which personas: all, or those that a cue softens."""
+
+    line: str
+    if_cue: str | None = None
+    if_no: bool = False
+
+    def fits(self, persona: Persona) -> bool:
+        """Whether the line is meant for this persona."""
+        return (self.if_cue is None or self.if_cue in persona.softens) and (
+            persona.asks_for_no or not self.if_no
+        )
+
+
+class AgentsFile(StrictModel):
+    """The scripted agents by name."""
+
+    kind: list[AgentLine | str] = Field(min_length=1)
+    mixed: list[AgentLine | str] = Field(min_length=1)
+    cold: list[AgentLine | str] = Field(min_length=1)
+    hostile: list[AgentLine | str] = Field(min_length=1)
+    silent: list[AgentLine | str] = Field(min_length=1)
+    breaker: list[AgentLine | str] = Field(min_length=1)
+
+
+#: The agents that can be named.
+AGENTS = tuple(AgentsFile.model_fields)
+
+
+@dataclass(frozen=True)
+class PlayedTurn:
+    """One message of the agent, and what the customer made of it.
+
+    ``new_tokens`` is what was added to the prompt since the turn before, and ``evaluated_tokens``
+    what the engine had to read. ``first_s`` is the seconds until the first words were visible, and
+    ``engine_s`` how many of them the engine took by its own clock. All four are 0 where the script
+    spoke first.
+    """
+
+    agent: str
+    customer: str
+    mood: str
+    source: str
+    rejected: tuple[str, ...]
+    released: tuple[str, ...]
+    cues: tuple[str, ...] = ()
+    new_tokens: int = 0
+    evaluated_tokens: int = 0
+    written_tokens: int = 0
+    first_s: float = 0.0
+    engine_s: float = 0.0
+
+
+@dataclass
+class Played:
+    """One session. ``height`` is where on the ladder it ended: 0 is the worst mood, 1 the best."""
+
+    persona: str
+    agent: str
+    model: str
+    opening: str
+    turns: list[PlayedTurn] = field(default_factory=list)
+    mood: str = ""
+    height: float = 0.0
+    ended: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+def agent_lines(agent: str, persona: Persona, file: Path = AGENTS_FILE) -> list[str]:
+    """What an agent will write to this persona: a named agent, or a text file, one reply a line.
+
+    The kind agent has a file for each persona that comes with Warmline, in a folder named like
+    ``file``; for others it makes do with lines that fit anybody.
+
+    Raises:
+        WarmlineError: if there is no such agent or file, or it holds no reply.
+    """
+    written = file.parent / file.stem / f"{persona.id}.txt"
+    if agent == "kind" and written.is_file():
+        # What somebody wrote for this persona is kinder than what fits all of them.
+        agent = str(written)
+    if agent in AGENTS:
+        lines = getattr(read_yaml(file, AgentsFile)[0], agent)
+        fitting = [
+            one if isinstance(one, str) else one.line
+            for one in lines
+            if isinstance(one, str) or one.fits(persona)
+        ]
+        return [_filled(line, persona) for line in fitting]
+    try:
+        text = Path(agent).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WarmlineError(
+            f"No agent {agent!r}: choose {', '.join(AGENTS)}, or name a text file with one reply a "
+            f"line ({error})."
+        ) from error
+    replies = [line.strip() for line in text.splitlines() if line.strip()]
+    if not replies:
+        raise WarmlineError(f"{agent} holds no reply: write one in each line.")
+    return replies
+
+
+def _filled(line: str, persona: Persona) -> str:
+    asked = [fact.asked_about for fact in persona.facts if fact.reveal == "when_asked"]
+    slots: dict[str, Sequence[str]] = {
+        "may": [_lower(one) for one in persona.brief.may],
+        "may_not": [_lower(one) for one in persona.brief.may_not],
+        "asks": [words[0] for words in asked] or ["what happened"],
+    }
+    for name, values in slots.items():
+        for number in (1, 2, 3):
+            value = values[min(number, len(values)) - 1]
+            line = line.replace(f"{{{name}{number}}}", value)
+    return (
+        line.replace("{first}", persona.name.split()[0])
+        .replace("{label}", label(persona))
+        .replace("{long}", LONG_MESSAGE)
+    )
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+class _Listener(Backend):
+    """Passes everything on to a backend, and keeps the prompts that were continued."""
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(**{one.name: getattr(backend, one.name) for one in fields(Backend)})
+        self._backend = backend
+        #: Each prompt with what was written after it.
+        self.heard: list[str] = []
+
+    async def continue_text(
+        self,
+        prompt: str,
+        *,
+        stop: Sequence[str],
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        fresh_words: bool = False,
+        priority: Priority = Priority.CUSTOMER,
+    ) -> AsyncIterator[str]:
+        """See `Backend.continue_text`."""
+        self.heard.append(prompt)
+        stream: Any = self._backend.continue_text(
+            prompt,
+            stop=stop,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            fresh_words=fresh_words,
+            priority=priority,
+        )
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def chat(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        priority: Priority = Priority.FINISH,
+    ) -> str:
+        """See `Backend.chat`."""
+        return await self._backend.chat(
+            messages, max_tokens=max_tokens, temperature=temperature, seed=seed, priority=priority
+        )
+
+    async def probability_of_yes(
+        self, question: YesNoQuestion, *, priority: Priority = Priority.BACKGROUND
+    ) -> float | None:
+        """See `Backend.probability_of_yes`."""
+        return await self._backend.probability_of_yes(question, priority=priority)
+
+    async def count_tokens(self, text: str) -> int:
+        """See `Backend.count_tokens`."""
+        return await self._backend.count_tokens(text)
+
+    async def measure_speed(self) -> Speed:
+        """See `Backend.measure_speed`."""
+        return await self._backend.measure_speed()
+
+    async def aclose(self) -> None:
+        """See `Backend.aclose`."""
+        await self._backend.aclose()
+
+
+async def play(
+    practice: Practice, persona: Persona, agent: str, *, turns: int, seed: int = 0
+) -> Played:
+    """Let an agent talk with a customer, until the lines are used up or one of them has ended it.
+
+    The same seed plays the same session again, as far as the engine repeats itself.
+
+    Raises:
+        WarmlineError: for an unknown agent.
+        BackendError: when the model fails.
+    """
+    replies = agent_lines(agent, persona)[:turns]
+    session_id = f"{SIMULATED_USER}-{persona.id}-{Path(agent).stem}-{seed}"
+    user = await practice.store.user(SIMULATED_USER)
+    view = await practice.begin(session_id, user.id, persona.id)
+    played = Played(persona.id, Path(agent).stem, practice.backend.model, view.turns[0].text)
+    listener = _Listener(practice.backend)
+    practice.backend = listener
+    try:
+        before = ""
+        for reply in replies:
+            await practice.say(session_id, reply)
+            turn, before = await _answered(practice, listener, session_id, reply, before)
+            played.turns.append(turn)
+            view = await practice.view(session_id)
+            played.ended = view.state.ended
+            if played.ended:
+                break
+    finally:
+        practice.backend = listener._backend
+        await practice.forget(session_id)
+    played.mood = view.state.mood
+    played.height = persona.rank(view.state.mood) / (len(persona.ladder) - 1)
+    return played
+
+
+async def _answered(
+    practice: Practice, listener: _Listener, session_id: str, reply: str, before: str
+) -> tuple[PlayedTurn, str]:
+    """One answer of the customer with its measurements, and the last prompt with it."""
+    usage = practice.backend.usage
+    listener.heard.clear()
+    start = time.perf_counter()
+    engine, read, written = usage.engine_s, usage.evaluated_tokens, usage.written_tokens
+    first_s = engine_s = 0.0
+    async for _ in practice.answer(session_id):
+        if not first_s:
+            first_s, engine_s = time.perf_counter() - start, usage.engine_s - engine
+    view = await practice.view(session_id)
+    line = view.turns[-1]
+    new = 0
+    if listener.heard:
+        prompt = listener.heard[-1]
+        new = await listener.count_tokens(prompt[_shared(before, prompt) :])
+        before = prompt
+    modelled = line.source == "model"
+    return PlayedTurn(
+        agent=reply,
+        customer=line.text,
+        mood=view.state.mood,
+        source=line.source or "",
+        rejected=line.rejected,
+        released=view.state.released,
+        cues=view.state.cues,
+        new_tokens=new,
+        evaluated_tokens=usage.evaluated_tokens - read if listener.heard else 0,
+        written_tokens=usage.written_tokens - written,
+        first_s=first_s if modelled else 0.0,
+        engine_s=engine_s if modelled else 0.0,
+    ), before
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts have in common at the beginning."""
+    for index, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return index
+    return min(len(one), len(other))
