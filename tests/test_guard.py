@@ -330,3 +330,23 @@ def test_the_sample_agents_are_caught_or_harmless(persona: Persona) -> None:
 def test_no_text_upsets_the_guard(line: str, mood: str) -> None:
     reason = objection(line, context(mood=mood))
     assert reason is None or reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "I will do that, thank you.",
+        "I'll send it as soon as possible.",
+        "I am looking at it now.",
+        "Yes, I will.",
+        "All right. I'll look into the matter.",
+    ],
+)
+def test_a_promise_is_an_answer_only_where_something_was_asked(line: str) -> None:
+    persona = LIBRARY.persona("rosa-cot").item
+    asked, told = (GuardContext(persona, "wary", asked=asked) for asked in (True, False))
+    assert objection(line, told) == AGENT
+    if "look into" not in line:
+        assert objection(line, asked) is None
+    assert objection("I'll believe it when I see it.", told) is None
+    assert objection("I will not wait for another letter.", told) is None

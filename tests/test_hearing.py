@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from warmline.detectors import CUES, Exchange
 from warmline.grader.learned import shipped_judge
-from warmline.hearing import SEEN_AS, Hearing
+from warmline.hearing import SEEN_AS, Hearing, asks_for_something
 from warmline.library import read_library
 from warmline.simulation import AGENTS_FILE, agent_lines
 
@@ -109,3 +109,18 @@ def test_the_breaker_of_the_benchmark_gets_nothing_through() -> None:
     persona = LIBRARY.persona("sam-damp").item
     for line in agent_lines("breaker", persona, AGENTS_FILE):
         assert HEARING.hear(line).odd, line
+
+
+@pytest.mark.parametrize(
+    ("message", "asked"),
+    [
+        ("I'll write to you on Friday.", False),
+        ("I'm looking at it now, one moment.", False),
+        ("Which day suits you?", True),
+        ("Please have the letter at hand.", True),
+        ("Tell me about him.", True),
+    ],
+)
+def test_whether_a_message_asks_for_something(message: str, asked: bool) -> None:
+    cues = HEARING.cues(Exchange(message, HEARD))
+    assert asks_for_something(message, cues) == asked

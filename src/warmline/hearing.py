@@ -9,7 +9,7 @@ strange was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -161,3 +161,17 @@ class Hearing:
                 if cue not in HURTS:
                     found.pop(cue, None)
         return found
+
+
+_REQUEST = re.compile(
+    r"\b(?:please|have (?:your|an?)|keep|send (?:me|us|it)|tell (?:me|us)|let (?:me|us) know|"
+    r"you can|you could|take|try|check|read|press)\b",
+    re.IGNORECASE,
+)
+
+
+def asks_for_something(message: str, cues: Iterable[str]) -> bool:
+    """Whether a message leaves the customer something to do or to say: a question, or a request."""
+    return bool({"question", "open_question", "asks_permission"} & set(cues)) or bool(
+        _REQUEST.search(message)
+    )

@@ -23,7 +23,7 @@ from warmline.grader import checks, coaching
 from warmline.grader.calibration import Head
 from warmline.grader.grading import AnswerBook, Grader, Key, Looking
 from warmline.grader.learned import shipped_judge
-from warmline.hearing import Hearing
+from warmline.hearing import Hearing, asks_for_something
 from warmline.library import Entry, Library
 from warmline.persona import Persona
 from warmline.rubric import Rubric
@@ -246,6 +246,7 @@ class Practice(SessionReader):
             said=tuple(turn.text for turn in view.turns if turn.role == "customer"),
             heard=tuple(turn.text for turn in view.turns if turn.role == "agent"),
             samples=tuple(turn.customer for turn in samples if turn.customer),
+            asked=asks_for_something(view.turns[-1].text, state.cues),
             voice=self.hearing.voice,
         )
         seed = (view.session.seed + 101 * len(view.turns)) % 2**31

@@ -20,7 +20,7 @@ LEAST_WORDS = 3
 #: A line that shares this part of its content words with an earlier one is a repeat.
 REPEAT_SHARE = 0.75
 #: A voice as likely as this is heard; the agent's is, where it is likelier than the customer's by
-#: that much. On 400 lines written by somebody who knew neither, eight of 100 good ones are lost.
+#: that much. Of 400 lines written without a look at the rules, eight of 100 good ones are lost.
 OTHER_VOICE = 0.5
 SOUNDS_CONTENT = 0.8
 AGENT_BY = 0.1
@@ -70,6 +70,8 @@ _AGENT_TALK = _any(
     r"we take (?:this|your|all|such)\b.{0,30}\bseriously",
     r"we(?: can't| cannot|'re unable to| are unable to) (?:help with|assist|refund|offer you|process)",
     r"our (?:team|records|customers|department|apologies|support|customer|agents?|specialists?|website)",
+    r"(?:it's|that's|it is|that is) (?:not |just |only )?(?:our|my) (?:policy|system|procedure)|"
+    r"thank you for coming in",
     r"our (?:policy|policies|system|company) (?:is|are|states?|says?|shows?|does|doesn't|do not|requires?|"
     r"allows?)|(?:it's|that's|per|under|in) our (?:policy|system)",
     r"according to (?:our|the) (?:records|system)",
@@ -101,6 +103,14 @@ _AGENT_TALK = _any(
     r"have you tried (?:turning|restarting|resetting|logging|clearing|checking|contacting|calling|using)",
     r"you (?:can|could|may) (?:also )?(?:visit (?:our|the|us)|contact (?:us|our|the)|call (?:us|our|the)|"
     r"try (?:again|our|the|to|logging|resetting))",
+)
+#: Promises of a customer of whom nothing was asked: they have taken over what the agent said.
+_TAKES_OVER = re.compile(
+    r"(?:(?:yes|ok|okay|all right|right|sure|well|oh|thank you|thanks)[,.]? )*"
+    r"(?:(?:i'll|i will|i shall|i'm going to|i am going to) (?:do (?:that|it|so)|send|look|check|write|"
+    r"ring|call|stop|make sure|put|get|take care)\b|(?:i'm|i am) (?:looking|checking|sending)\b|"
+    r"(?:yes,? )?i will(?:,| thank|[.!]))",
+    re.IGNORECASE,
 )
 _MACHINE = _any(
     r"as an? (?:\w+ )?(?:ai|language model|chatbot|virtual assistant|ai assistant)|language model",
@@ -160,6 +170,8 @@ class GuardContext:
     said: tuple[str, ...] = ()
     heard: tuple[str, ...] = ()
     samples: tuple[str, ...] = field(default=())
+    #: Whether the agent asked for something, so that "I'll do that" is an answer.
+    asked: bool = True
     #: Says how likely each voice is speaking in a line; None to go by the rules alone.
     voice: Callable[[str], Mapping[str, float]] | None = None
 
@@ -182,6 +194,8 @@ def objection(line: str, context: GuardContext) -> str | None:
                 return reason
     if _narrates(straight, context.persona):
         return "stage direction"
+    if not context.asked and _TAKES_OVER.match(straight):
+        return "speaks as the agent"
     if _calls_itself(straight, context.persona):
         return "speaks as the agent"
     if context.voice and (other := _other_voice(context.voice(straight), context)):
