@@ -39,10 +39,9 @@ LIVE_HEADING = "\nToday's chat:\n"
 ATTEMPTS = 3
 MAX_TOKENS = 60
 MOST_SENTENCES = 3
-#: The same for a small model. Of 420 of its lines that were read, 82 of 100 were good when they had
-#: eight words or fewer, 63 up to sixteen, and 44 of the longer ones.
+#: A small model says one sentence, and a short one. Of 420 of its lines that were read, 82 of 100
+#: were good when they had eight words or fewer, 63 up to sixteen, and 44 of the longer ones.
 BRIEF_TOKENS = 26
-BRIEF_SENTENCES = 1
 TEMPERATURE = 0.8
 #: Each further try is drawn more freely: the same prompt would else give much the same line.
 WARMER = 0.2
@@ -208,8 +207,7 @@ async def speak(
     budget = 3 * (backend.context_length - MAX_TOKENS) - len(opening_prompt(persona)) - 400
     prompt = line_prompt(persona, chat, direction, budget)
     attempts = 1 if direction.begins else 2 if direction.ends else ATTEMPTS
-    alone = not (direction.begins or direction.ends)
-    most = (BRIEF_SENTENCES if backend.brief else MOST_SENTENCES) if alone else 1
+    most = 1 if direction.begins or backend.brief else MOST_SENTENCES
     for attempt in range(attempts):
         draw = _attempt(backend, persona, prompt, context, spoken, most, seed, attempt)
         try:
