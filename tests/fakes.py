@@ -157,6 +157,8 @@ class ScriptedBackend(Backend):
     def _record(self, kind: Kind, prompt: Any, **kwargs: Any) -> None:
         self.requests.append(Request(kind, prompt, kwargs))
         self.usage.calls += 1
+        # A token for every four characters, as in count_tokens.
+        self.usage.prompt_tokens += (len(self.requests[-1].text) + 3) // 4
 
     def _next(self, lines: list[Line], what: str, prompt: str) -> str | Sequence[str]:
         if not lines:

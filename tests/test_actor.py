@@ -120,6 +120,15 @@ def test_what_was_promised_stays_when_its_message_goes() -> None:
     assert "the agent promised" not in line_prompt(NORA, chat, NOTED, PLENTY)
 
 
+def test_what_is_noted_of_promises_stays_within_the_room() -> None:
+    promise = "I'll ring you on Friday at 9 about the boiler, and about the flat above it too. "
+    chat = [Said("agent", promise * 3) for _ in range(60)]
+    for room in (2000, 4000, 8000):
+        live = line_prompt(NORA, chat, NOTED, room).removeprefix(opening_prompt(NORA))
+        assert "the agent promised" in live
+        assert len(live) <= room + 200
+
+
 def test_a_chat_that_is_cut_keeps_its_beginning_over_several_turns() -> None:
     """The engine reads only what is new: a window that moves each turn would be read anew."""
     chat = [

@@ -18,7 +18,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from warmline.backends import embedded
 from warmline.backends.base import Priority, Usage, YesNoQuestion
-from warmline.backends.embedded import EmbeddedBackend, Engine
+from warmline.backends.embedded import FRESH_WORDS, EmbeddedBackend, Engine
 from warmline.errors import BackendError, BackendTimeout, ContextOverflow, CutReply
 
 Chunk = dict[str, Any]
@@ -134,6 +134,33 @@ async def test_a_continuation(server: FakeServer, backend: EmbeddedBackend) -> N
     usage = backend.usage
     assert (usage.calls, usage.prompt_tokens, usage.cached_tokens) == (1, 30, 20)
     assert (usage.written_tokens, usage.evaluated_tokens) == (2, 10)
+
+
+async def test_fresh_words_are_drawn_with_what_llama_cpp_has_for_it(
+    server: FakeServer, backend: EmbeddedBackend
+) -> None:
+    server.chunks = text_chunks("My")
+    await say(backend, fresh_words=True)
+    await say(backend)
+    (_, asked), (_, plain) = server.requests
+    assert {name: asked[name] for name in FRESH_WORDS} == FRESH_WORDS
+    assert not set(FRESH_WORDS) & set(plain)
+
+
+async def test_the_engines_own_time_is_known_while_it_writes(
+    server: FakeServer, backend: EmbeddedBackend
+) -> None:
+    first, second, end = text_chunks("My", " parcel")[1:]
+    server.chunks = [
+        {**first, "timings": {"prompt_ms": 500.0, "predicted_ms": 0.0}},
+        {**second, "timings": {"prompt_ms": 500.0, "predicted_ms": 250.0}},
+        {**end, "timings": {"prompt_ms": 500.0, "predicted_ms": 250.0}},
+    ]
+    stream = backend.continue_text("A", stop=[], max_tokens=9, temperature=0, seed=1)
+    await anext(stream)
+    assert backend.usage.engine_s == 0.5
+    assert [piece async for piece in stream] == [" parcel"]
+    assert backend.usage.engine_s == 0.75
 
 
 async def test_a_chat(server: FakeServer, backend: EmbeddedBackend) -> None:

@@ -15,7 +15,7 @@ from ollama_stub import DIGEST, OllamaStub, Script, running_stub
 from warmline import backends
 from warmline.backends import EmbeddedBackend, OllamaBackend, PullProgress, make_backend
 from warmline.backends.base import Priority, YesNoQuestion
-from warmline.backends.ollama import TokenEstimate
+from warmline.backends.ollama import FRESH_WORDS, TokenEstimate
 from warmline.errors import (
     BackendError,
     BackendTimeout,
@@ -80,6 +80,22 @@ async def test_a_continuation_is_raw_and_streamed(stub: OllamaStub, backend: Oll
         "seed": 7,
         "stop": ["\n"],
     }
+
+
+async def test_fresh_words_are_asked_for_by_an_option(
+    stub: OllamaStub, backend: OllamaBackend
+) -> None:
+    await say(backend, fresh_words=True)
+    await say(backend)
+    asked, plain = (body["options"] for body in stub.script.bodies("/api/generate"))
+    assert {name: asked[name] for name in FRESH_WORDS} == FRESH_WORDS
+    assert not set(FRESH_WORDS) & set(plain)
+
+
+async def test_a_large_model_is_not_kept_brief(backend: OllamaBackend) -> None:
+    backend.brief = True
+    await backend.check()
+    assert backend.brief is False
 
 
 async def test_a_chat_is_sent_whole(stub: OllamaStub, backend: OllamaBackend) -> None:

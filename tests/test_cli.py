@@ -381,3 +381,15 @@ def test_the_customers_bench_counts_and_keeps_the_lines(run: Run, tmp_path: Path
         "cold",
         "silent",
     ]
+
+
+def test_a_file_for_the_lines_that_cannot_be_written_is_said_before_anything_is_played(
+    run: Run, tmp_path: Path, backend: ScriptedBackend
+) -> None:
+    file = str(tmp_path / "no" / "such" / "lines.jsonl")
+    result = run("bench", "customer", "--agent", "cold", "--lines", file)
+    assert result.exit_code == 2
+    assert file in result.stderr
+    assert not backend.requests
+    assert run("bench", "customer", "--turns", "0").exit_code == 2
+    assert run("simulate", "--persona", "a", "--agent", "kind", "--turns", "0").exit_code == 2

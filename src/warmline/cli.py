@@ -7,14 +7,14 @@ import json
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from tomllib import TOMLDecodeError
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TextIO, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -246,7 +246,13 @@ async def explain(persona: str, only_drawing: bool) -> None:
     required=True,
     help=f"{', '.join(AGENTS)}, or a text file with one reply a line.",
 )
-@click.option("--turns", default=12, show_default=True, help="At most so many replies.")
+@click.option(
+    "--turns",
+    default=12,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="At most so many replies.",
+)
 @click.option("--seed", default=0, show_default=True, help="Another seed, other lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_command
@@ -503,13 +509,22 @@ async def bench_grader(
 @click.option(
     "--agent", "chosen_agents", multiple=True, help=f"Only this one: {', '.join(AGENTS)}."
 )
-@click.option("--turns", default=12, show_default=True, help="At most so many replies a session.")
 @click.option(
-    "--lines", "file", type=click.Path(path_type=Path), help="Keep every session as a line of JSON."
+    "--turns",
+    default=12,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="At most so many replies a session.",
+)
+@click.option(
+    "--lines",
+    "file",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    help="Keep every session as a line of JSON.",
 )
 @_command
 async def bench_customer(
-    chosen: tuple[str, ...], chosen_agents: tuple[str, ...], turns: int, file: Path | None
+    chosen: tuple[str, ...], chosen_agents: tuple[str, ...], turns: int, file: TextIO | None
 ) -> None:
     """Every persona against six scripted agents on the model: what goes wrong, counted.
 
@@ -520,21 +535,21 @@ async def bench_customer(
     async with _scratch_room() as room:
         ids = chosen or tuple(room.library.personas)
         personas = [room.library.persona(name).item for name in ids]
-        with file.open("w", encoding="utf-8") if file else nullcontext() as kept:
 
-            def keep(played: Played) -> None:
-                if kept:
-                    kept.write(json.dumps(played.plain(), ensure_ascii=False) + "\n")
-                    kept.flush()
+        def keep(played: Played) -> None:
+            if file:
+                file.write(json.dumps(played.plain(), ensure_ascii=False) + "\n")
+                # At once, so that what was played is there when the run is stopped.
+                file.flush()
 
-            found = await play_all(
-                room.practice,
-                personas,
-                chosen_agents or AGENTS,
-                turns=turns,
-                tell=err.print,
-                keep=keep,
-            )
+        found = await play_all(
+            room.practice,
+            personas,
+            chosen_agents or AGENTS,
+            turns=turns,
+            tell=err.print,
+            keep=keep,
+        )
     for line in lines(found):
         out.print(escape(line))
 

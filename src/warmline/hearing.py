@@ -1,9 +1,11 @@
 """What a customer hears in the agent's message: the words meant for them, and the cues in it.
 
 Two readers share the work. The detectors find phrases and can point at them; the learned judge
-knows a warm sentence by its sense, in about a millisecond. Words that are meant for somebody else,
-such as orders to a language model, are not heard at all: the customer only notices that something
-strange was written.
+knows a warm sentence by its sense; both together take some milliseconds. Words that are meant for
+somebody else, such as orders to a language model, are not heard at all: the customer only notices
+that something strange was written.
+
+Both read English only. With a persona in another language every word is heard as it stands.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Literal
 
 from warmline.customer.director import Found, cues_in
 from warmline.detectors import Exchange
+from warmline.grader.judging import OCCASION_SEEN
 from warmline.grader.learned import LearnedJudge
 from warmline.grader.spoken import NOTHING, folded, spoken
 
@@ -110,12 +113,14 @@ class Hearing:
         # A message stands in the prompt of every later turn, and is heard the same each time.
         self.hear = lru_cache(maxsize=REMEMBERED)(self._hear)
 
-    def _hear(self, message: str) -> Heard:
-        """The words of a message that are meant for the customer."""
+    def _hear(self, message: str, language: str = "en") -> Heard:
+        """The words of a message that are meant for a customer who writes in this language."""
         plain = folded(message)
         if not re.search(r"\w", plain):
             signs = re.search(r"[^\s.,!?…-]", plain)
             return Heard("", "signs" if signs else "silent")
+        if not reads(language):
+            return Heard(message)
         kept = spoken(message)
         # What was left out takes the rest with it: "how can I help you" after an order to swap
         # the roles is no question of an agent.
@@ -133,10 +138,9 @@ class Hearing:
     def _strange(self, text: str) -> bool:
         return self.judge is not None and min(self.judge.strange([Exchange(text)])) >= STRANGE
 
-    @property
-    def voice(self) -> Callable[[str], Mapping[str, float]] | None:
-        """Says who is speaking in a line of the customer's; None without a judge."""
-        return self.judge.voice if self.judge else None
+    def voice(self, language: str) -> Callable[[str], Mapping[str, float]] | None:
+        """Says who is speaking in a line of the customer's; None where nobody can tell."""
+        return self.judge.voice if self.judge and reads(language) else None
 
     def cues(self, exchange: Exchange, odd: Oddity | None = None) -> Found:
         """The cues in a reply that was heard; spans where a detector can point at them."""
@@ -152,7 +156,7 @@ class Hearing:
             if values[trait] >= least and not set(found) & UNLESS.get(cue, frozenset()):
                 found.setdefault(cue, [])
         for occasion, (step, cue, least) in CUE_AT.items():
-            if values[occasion] >= 0.5 and values[step] >= least:
+            if values[occasion] > OCCASION_SEEN and values[step] >= least:
                 found.setdefault(cue, [])
         if values["stock-phrases"] >= STOCK and values["respect"] < LITTLE_ELSE:
             found.setdefault("stock_phrase", [])
@@ -161,6 +165,11 @@ class Hearing:
                 if cue not in HURTS:
                     found.pop(cue, None)
         return found
+
+
+def reads(language: str) -> bool:
+    """Whether detectors and judge can read this language, such as ``en`` or ``en-GB``."""
+    return language.split("-")[0] == "en"
 
 
 _REQUEST = re.compile(

@@ -215,7 +215,9 @@ class Practice(SessionReader):
     def _heard(self, view: View, persona: Persona) -> tuple[Exchange, Found]:
         """The agent's unanswered words as the customer hears them, and the cues in them."""
         last = max((t.number for t in view.turns if t.role == "customer"), default=-1)
-        messages = [self.hearing.hear(t.text) for t in view.turns if t.number > last]
+        messages = [
+            self.hearing.hear(t.text, persona.language) for t in view.turns if t.number > last
+        ]
         exchange = Exchange(
             reply="\n".join(one.text for one in messages if one.text),
             heard=tuple(t.text for t in view.turns if t.role == "customer"),
@@ -233,7 +235,7 @@ class Practice(SessionReader):
         spoken: actor.Spoken,
     ) -> AsyncGenerator[str, None]:
         chat = [
-            actor.Said(turn.role, self.hearing.hear(turn.text).as_seen)
+            actor.Said(turn.role, self.hearing.hear(turn.text, persona.language).as_seen)
             if turn.role == "agent"
             else actor.Said(turn.role, turn.text, turn.bracket or "")
             for turn in view.turns[1:]
@@ -247,7 +249,7 @@ class Practice(SessionReader):
             heard=tuple(turn.text for turn in view.turns if turn.role == "agent"),
             samples=tuple(turn.customer for turn in samples if turn.customer),
             asked=asks_for_something(view.turns[-1].text, state.cues),
-            voice=self.hearing.voice,
+            voice=self.hearing.voice(persona.language),
         )
         seed = (view.session.seed + 101 * len(view.turns)) % 2**31
         return actor.speak(self.backend, persona, chat, direction, context, spoken, seed=seed)

@@ -7,16 +7,13 @@ through `practice`, as every other does.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from warmline.backends.base import Backend, Priority, Speed, YesNoQuestion
 from warmline.customer.actor import label
 from warmline.errors import WarmlineError
 from warmline.persona import Persona
@@ -68,9 +65,9 @@ class PlayedTurn:
     """One message of the agent, and what the customer made of it.
 
     ``new_tokens`` is what was added to the prompt since the turn before, and ``evaluated_tokens``
-    what the engine had to read. ``first_s`` is the seconds until the first words were visible, and
-    ``engine_s`` how many of them the engine took by its own clock. All four are 0 where the script
-    spoke first.
+    what the engine had to read; both are 0 where the model was not asked. ``first_s`` is the
+    seconds until the first words were visible, and ``engine_s`` how many of them the engine took by
+    its own clock; both are 0 but for lines that the model said alone.
     """
 
     agent: str
@@ -161,74 +158,6 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-class _Listener(Backend):
-    """Passes everything on to a backend, and keeps the prompts that were continued."""
-
-    def __init__(self, backend: Backend) -> None:
-        super().__init__(**{one.name: getattr(backend, one.name) for one in fields(Backend)})
-        self._backend = backend
-        #: Each prompt with what was written after it.
-        self.heard: list[str] = []
-
-    async def continue_text(
-        self,
-        prompt: str,
-        *,
-        stop: Sequence[str],
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        fresh_words: bool = False,
-        priority: Priority = Priority.CUSTOMER,
-    ) -> AsyncIterator[str]:
-        """See `Backend.continue_text`."""
-        self.heard.append(prompt)
-        stream: Any = self._backend.continue_text(
-            prompt,
-            stop=stop,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed,
-            fresh_words=fresh_words,
-            priority=priority,
-        )
-        async with aclosing(stream) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    async def chat(
-        self,
-        messages: Sequence[BaseMessage],
-        *,
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        priority: Priority = Priority.FINISH,
-    ) -> str:
-        """See `Backend.chat`."""
-        return await self._backend.chat(
-            messages, max_tokens=max_tokens, temperature=temperature, seed=seed, priority=priority
-        )
-
-    async def probability_of_yes(
-        self, question: YesNoQuestion, *, priority: Priority = Priority.BACKGROUND
-    ) -> float | None:
-        """See `Backend.probability_of_yes`."""
-        return await self._backend.probability_of_yes(question, priority=priority)
-
-    async def count_tokens(self, text: str) -> int:
-        """See `Backend.count_tokens`."""
-        return await self._backend.count_tokens(text)
-
-    async def measure_speed(self) -> Speed:
-        """See `Backend.measure_speed`."""
-        return await self._backend.measure_speed()
-
-    async def aclose(self) -> None:
-        """See `Backend.aclose`."""
-        await self._backend.aclose()
-
-
 async def play(
     practice: Practice, persona: Persona, agent: str, *, turns: int, seed: int = 0
 ) -> Played:
@@ -245,20 +174,17 @@ async def play(
     user = await practice.store.user(SIMULATED_USER)
     view = await practice.begin(session_id, user.id, persona.id)
     played = Played(persona.id, Path(agent).stem, practice.backend.model, view.turns[0].text)
-    listener = _Listener(practice.backend)
-    practice.backend = listener
     try:
-        before = ""
+        before = 0
         for reply in replies:
             await practice.say(session_id, reply)
-            turn, before = await _answered(practice, listener, session_id, reply, before)
+            turn, before = await _answered(practice, session_id, reply, before)
             played.turns.append(turn)
             view = await practice.view(session_id)
             played.ended = view.state.ended
             if played.ended:
                 break
     finally:
-        practice.backend = listener._backend
         await practice.forget(session_id)
     played.mood = view.state.mood
     played.height = persona.rank(view.state.mood) / (len(persona.ladder) - 1)
@@ -266,24 +192,25 @@ async def play(
 
 
 async def _answered(
-    practice: Practice, listener: _Listener, session_id: str, reply: str, before: str
-) -> tuple[PlayedTurn, str]:
-    """One answer of the customer with its measurements, and the last prompt with it."""
+    practice: Practice, session_id: str, reply: str, before: int
+) -> tuple[PlayedTurn, int]:
+    """One answer of the customer with its measurements, and the tokens of the prompt for it.
+
+    ``before`` is the tokens of the last prompt; each prompt only adds to the one before.
+    """
     usage = practice.backend.usage
-    listener.heard.clear()
-    start = time.perf_counter()
-    engine, read, written = usage.engine_s, usage.evaluated_tokens, usage.written_tokens
+    start, used = time.perf_counter(), replace(usage)
     first_s = engine_s = 0.0
     async for _ in practice.answer(session_id):
         if not first_s:
-            first_s, engine_s = time.perf_counter() - start, usage.engine_s - engine
+            first_s, engine_s = time.perf_counter() - start, usage.engine_s - used.engine_s
     view = await practice.view(session_id)
     line = view.turns[-1]
-    new = 0
-    if listener.heard:
-        prompt = listener.heard[-1]
-        new = await listener.count_tokens(prompt[_shared(before, prompt) :])
-        before = prompt
+    prompt, evaluated = before, 0
+    if asked := usage.calls - used.calls:
+        # Every try at a line has the same prompt.
+        prompt = (usage.prompt_tokens - used.prompt_tokens) // asked
+        evaluated = usage.evaluated_tokens - used.evaluated_tokens
     modelled = line.source == "model"
     return PlayedTurn(
         agent=reply,
@@ -293,17 +220,9 @@ async def _answered(
         rejected=line.rejected,
         released=view.state.released,
         cues=view.state.cues,
-        new_tokens=new,
-        evaluated_tokens=usage.evaluated_tokens - read if listener.heard else 0,
-        written_tokens=usage.written_tokens - written,
+        new_tokens=max(0, prompt - before),
+        evaluated_tokens=evaluated,
+        written_tokens=usage.written_tokens - used.written_tokens,
         first_s=first_s if modelled else 0.0,
         engine_s=engine_s if modelled else 0.0,
-    ), before
-
-
-def _shared(one: str, other: str) -> int:
-    """How many characters two texts have in common at the beginning."""
-    for index, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return index
-    return min(len(one), len(other))
+    ), prompt

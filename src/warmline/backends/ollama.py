@@ -128,6 +128,10 @@ class _AtEnd(AsyncCallbackHandler):
         self._reply.note(response.generations[0][0].generation_info or {})
 
 
+#: How words are drawn that should not stand in the prompt already. Not measured on any model.
+FRESH_WORDS = {"top_p": 0.9, "repeat_penalty": 1.1, "repeat_last_n": 256}
+
+
 class OllamaBackend(Backend):
     """The backend over one model of an Ollama server.
 
@@ -219,8 +223,8 @@ class OllamaBackend(Backend):
         self._must_fit(self._estimate.of(prompt), max_tokens)
         options = self._options(max_tokens, temperature, seed)
         if fresh_words:
-            # All that Ollama has for it.
-            options["min_p"] = 0.1
+            # What the client's own options have for it; others it would drop without a word.
+            options.update(FRESH_WORDS)
         if stop:
             options["stop"] = list(stop)
         marks = ThinkFilter()

@@ -90,10 +90,6 @@ class CustomerFigures:
         if turn.engine_s:
             self.time_ratios.append(turn.first_s / turn.engine_s)
 
-    def share(self, source: str) -> float:
-        """The share of lines from a source."""
-        return self.sources[source] / max(1, self.lines)
-
     def tokens_at(self, turn: int) -> float | None:
         """Tokens evaluated over new ones at a turn, in the middle session."""
         found = [ratio for number, ratio in self.token_ratios if number == turn]

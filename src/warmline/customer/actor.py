@@ -133,6 +133,9 @@ def line_prompt(
         for said in chat
     ]
     cut = 0
+    if sum(map(len, lines)) > budget_chars:
+        # What is noted of the promises needs room too.
+        budget_chars -= min(MOST_PROMISES * LONGEST_PROMISE, budget_chars // 3)
     while cut < len(lines) - LEAST_KEPT and sum(map(len, lines[cut:])) > budget_chars:
         # Many at a time, so that what stays keeps its place for a while and is not read anew.
         cut = min(cut + CUT_AT_ONCE, len(lines) - LEAST_KEPT)
@@ -217,12 +220,12 @@ async def speak(
         except BackendError:
             if not spoken.text:
                 raise
-        if spoken.text and not direction.ends:
-            return
         if spoken.text:
             break
     if direction.ends:
         yield _added(spoken, direction.ends)
+        return
+    if spoken.text:
         return
     spoken.text, spoken.source = authored_line(persona, direction.mood, context.said), "fallback"
     yield spoken.text
@@ -285,7 +288,7 @@ async def _attempt(
                     break
                 if problem:
                     spoken.rejected.append(f"{problem}: {words}")
-                    if problem in SKIPPED and not shown and not ended:
+                    if problem in SKIPPED and not shown:
                         # What comes after it may be new, and is on its way already.
                         continue
                     ended = True
