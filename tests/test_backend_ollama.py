@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,11 +9,21 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from backend_talk import (
+    QUESTION,
+    cancelling_hangs_up,
+    chat,
+    chats_run_by_priority,
+    closing_hangs_up,
+    free_port,
+    say,
+    what_never_stops_is_cut_off,
+)
 from ollama_stub import DIGEST, OllamaStub, Script, running_stub
 from warmline import backends
 from warmline.backends import EmbeddedBackend, OllamaBackend, PullProgress, make_backend
-from warmline.backends.base import Priority, YesNoQuestion
-from warmline.backends.ollama import FRESH_WORDS, TokenEstimate
+from warmline.backends.estimate import TokenEstimate
+from warmline.backends.ollama import FRESH_WORDS
 from warmline.errors import (
     BackendError,
     BackendTimeout,
@@ -25,8 +33,6 @@ from warmline.errors import (
     ModelMissing,
 )
 from warmline.settings import Settings
-
-QUESTION = YesNoQuestion("Judge the message.", "AGENT: I am sorry.", "Does it apologise?")
 
 
 @pytest.fixture
@@ -47,20 +53,8 @@ async def backend(stub: OllamaStub) -> AsyncIterator[OllamaBackend]:
     await made.aclose()
 
 
-async def say(backend: OllamaBackend, prompt: str = "ANNA: My parcel", **more: Any) -> list[str]:
-    asked: dict[str, Any] = {"stop": ["\n"], "max_tokens": 60, "temperature": 0.8, "seed": 7}
-    return [piece async for piece in backend.continue_text(prompt, **{**asked, **more})]
-
-
-async def chat(backend: OllamaBackend, text: str = "Hello", **more: Any) -> str:
-    asked: dict[str, Any] = {"max_tokens": 60, "temperature": 0.2, "seed": 7}
-    return await backend.chat([HumanMessage(text)], **{**asked, **more})
-
-
 def nobody_listens() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 # What is sent
@@ -150,18 +144,7 @@ async def test_usage_is_counted(stub: OllamaStub, backend: OllamaBackend) -> Non
 async def test_requests_run_one_at_a_time_by_priority(
     stub: OllamaStub, backend: OllamaBackend
 ) -> None:
-    stub.script.delay_s = 0.05
-    tasks = []
-    for text, priority in [
-        ("first", Priority.BACKGROUND),
-        ("check", Priority.BACKGROUND),
-        ("reply", Priority.CUSTOMER),
-    ]:
-        tasks.append(asyncio.create_task(chat(backend, text, priority=priority)))
-        await asyncio.sleep(0)
-    await asyncio.gather(*tasks)
-    bodies = stub.script.bodies("/api/chat")
-    assert [b["messages"][0]["content"] for b in bodies] == ["first", "reply", "check"]
+    await chats_run_by_priority(stub.script, backend, "/api/chat")
 
 
 # Reasoning
@@ -352,27 +335,17 @@ def test_the_estimate_goes_up_only_a_little() -> None:
 
 
 async def test_closing_the_stream_hangs_up(stub: OllamaStub, backend: OllamaBackend) -> None:
-    stub.script.answers = [["word "] * 200]
-    stub.script.piece_delay_s = 0.02
-    stream = backend.continue_text("A", stop=[], max_tokens=200, temperature=0, seed=1)
-    assert await anext(stream) == "word "
-    await stream.aclose()  # type: ignore[attr-defined]
-    assert await asyncio.to_thread(stub.script.hung_up.wait, 3)
-    stub.script.answers = [["next"]]
-    assert await say(backend) == ["next"]
+    await closing_hangs_up(stub.script, backend)
 
 
 async def test_cancelling_hangs_up(stub: OllamaStub, backend: OllamaBackend) -> None:
-    stub.script.answers = [["word "] * 200]
-    stub.script.piece_delay_s = 0.02
-    task = asyncio.create_task(chat(backend))
-    await asyncio.sleep(0.2)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert await asyncio.to_thread(stub.script.hung_up.wait, 3)
-    stub.script.answers = [["next"]]
-    assert await chat(backend) == "next"
+    await cancelling_hangs_up(stub.script, backend)
+
+
+async def test_a_server_that_never_stops_is_cut_off(
+    stub: OllamaStub, backend: OllamaBackend
+) -> None:
+    await what_never_stops_is_cut_off(stub.script, backend)
 
 
 # The rest

@@ -128,3 +128,34 @@ async def test_a_cancelled_holder_opens_the_gate() -> None:
     await asyncio.wait([first])
     async with asyncio.timeout(1), visits.gate.hold(Priority.CUSTOMER):
         pass
+
+
+async def test_a_wide_gate_lets_so_many_in_and_keeps_the_order_of_the_rest() -> None:
+    gate = PriorityGate(2)
+    inside: list[str] = []
+    order: list[str] = []
+    go = asyncio.Event()
+
+    async def stay(name: str, priority: Priority) -> None:
+        async with gate.hold(priority):
+            inside.append(name)
+            order.append(name)
+            assert len(inside) <= 2
+            await go.wait()
+            inside.remove(name)
+
+    tasks = []
+    for name, priority in [
+        ("a", Priority.BACKGROUND),
+        ("b", Priority.BACKGROUND),
+        ("late", Priority.BACKGROUND),
+        ("customer", Priority.CUSTOMER),
+    ]:
+        tasks.append(asyncio.create_task(stay(name, priority)))
+        await asyncio.sleep(0)
+    assert order == ["a", "b"]
+    go.set()
+    await asyncio.gather(*tasks)
+    assert order == ["a", "b", "customer", "late"]
+    # All places are free again.
+    await asyncio.wait_for(asyncio.gather(*(gate.enter(Priority.CUSTOMER) for _ in range(2))), 5)

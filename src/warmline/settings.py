@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,10 +25,24 @@ class Settings(BaseSettings):
         env_prefix="WARMLINE_", toml_file="warmline.toml", extra="forbid", frozen=True
     )
 
-    backend: Literal["auto", "ollama", "embedded"] = Field(
+    backend: Literal["auto", "openai", "ollama", "embedded"] = Field(
         "auto",
-        description="`ollama`, `embedded`, or `auto`: Ollama if it runs and has the model, "
-        "else embedded.",
+        description="`openai`, `ollama`, `embedded`, or `auto`: the OpenAI-compatible server if "
+        "its address is set, else Ollama if it runs and has the model, else embedded.",
+    )
+    openai_url: str = Field(
+        "",
+        description="Address of an OpenAI-compatible server, with its /v1: "
+        "`http://192.168.1.20:8000/v1`.",
+    )
+    openai_model: str = Field(
+        "", description="The name of the model there; empty: the first that the server lists."
+    )
+    openai_key: SecretStr = Field(
+        SecretStr(""), description="The API key, for servers that ask for one."
+    )
+    openai_parallel: int = Field(
+        8, ge=1, le=256, description="How many requests that server is sent at once."
     )
     ollama_model: str = Field("qwen2.5:7b", description="The name of the model in Ollama.")
     ollama_host: str = Field("http://127.0.0.1:11434", description="Where Ollama listens.")
@@ -54,6 +68,23 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address the server binds.")
     port: int = Field(8000, ge=1, le=65535, description="The port the server binds.")
+    public_url: str | None = Field(
+        None,
+        pattern="^https?://[^/]+$",
+        description="The address people type, where a proxy stands before the server: "
+        "`https://practice.example.org`.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses of proxies that may say whom a request comes from, with commas.",
+    )
+    login_hours: float = Field(12.0, gt=0, le=720, description="How long a sign-in lasts.")
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        description="Sessions in which nothing happened for so many days are deleted; without "
+        "it, they stay until somebody deletes them.",
+    )
     personas_dir: Path = Field(PROJECT / "personas", description="The folder of personas.")
     rubrics_dir: Path = Field(PROJECT / "rubrics", description="The folder of rubrics.")
     transcripts_dir: Path = Field(

@@ -1,4 +1,4 @@
-"""Who may use the one engine next."""
+"""Who may use the engine next."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class PriorityGate:
     running. Waiting can be cancelled at any moment; the place then goes to the next in line.
     """
 
-    def __init__(self) -> None:
-        self._held = False
+    def __init__(self, places: int = 1) -> None:
+        """Let so many in at once; one, for an engine that does one thing at a time."""
+        self._free = places
         self._arrivals = itertools.count()
         self._line: list[tuple[Priority, int, asyncio.Future[None]]] = []
 
@@ -28,8 +29,8 @@ class PriorityGate:
 
     async def enter(self, priority: Priority) -> None:
         """Wait for the engine. `leave` must follow, unless this is cancelled."""
-        if not self._held:
-            self._held = True
+        if self._free:
+            self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._line, (priority, next(self._arrivals), turn))
@@ -47,10 +48,10 @@ class PriorityGate:
         while self._line:
             _, _, turn = heapq.heappop(self._line)
             if not turn.done():
-                # The gate stays held; it only changes hands, so that a newcomer cannot slip in.
+                # The place only changes hands, so that a newcomer cannot slip in.
                 turn.set_result(None)
                 return
-        self._held = False
+        self._free += 1
 
 
 class _Hold(AbstractAsyncContextManager[None]):
