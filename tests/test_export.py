@@ -16,6 +16,7 @@ from snapshots import small_persona, small_rubric
 from warmline.customer.director import first_state
 from warmline.errors import NotFound
 from warmline.export import as_json, as_markdown, export_session, file_stem
+from warmline.people import People
 from warmline.sessions import SessionReader
 from warmline.store import Store, StoredSession, StoredTurn
 from warmline.transcript import Role, parse_transcripts, read_transcripts
@@ -124,7 +125,7 @@ def test_a_file_name_is_made_of_safe_characters(session_id: str, persona_id: str
 
 
 async def test_a_session_is_written_as_two_files(store: Store, tmp_path: Path) -> None:
-    user = await store.user("you")
+    user = await People(store.database).local_user("you")
     state = first_state(NORA).model_dump_json()
     await store.start_session("s1", user.id, small_persona(), small_rubric(), state, seed=1)
     await store.add_turn("s1", "agent", "Cold for a week?\nThat’s long.")

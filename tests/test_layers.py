@@ -11,25 +11,38 @@ SOURCE = Path(__file__).parents[1] / "src" / "warmline"
 
 #: From the ground up. Modules of one layer may know each other, except where PARTED says not.
 LAYERS = [
-    ["__init__", "errors"],
+    ["__init__", "address", "errors"],
     ["detectors", "phrases"],
     ["yamlfile", "traits"],
     ["persona", "rubric", "transcript"],
     ["labelled", "library", "schema", "settings"],
     ["backends", "migrations"],
-    ["store"],
-    ["customer", "grader"],
-    ["hearing", "sessions", "practice", "simulation", "report", "export", "bench"],
+    ["database"],
+    ["store", "people", "edits", "desk"],
+    ["accounts", "customer", "grader"],
+    [
+        "hearing",
+        "sessions",
+        "practice",
+        "review",
+        "simulation",
+        "report",
+        "export",
+        "retention",
+        "bench",
+    ],
     ["web", "cli", "__main__"],
 ]
 PARTED = [{"customer", "grader"}]
 #: What only these packages may know, whatever their layer.
 ONLY = {
-    "sqlite3": {"store"},
-    "sqlite_utils": {"store", "migrations"},
+    "sqlite3": {"database"},
+    "sqlite_utils": {"database", "store", "people", "edits", "desk", "migrations"},
     "xllamacpp": {"backends"},
     "ollama": {"backends"},
     "langchain_ollama": {"backends"},
+    "openai": {"backends"},
+    "langchain_openai": {"backends"},
     "huggingface_hub": {"backends"},
     "onnxruntime": {"backends"},
     "tokenizers": {"backends"},
@@ -37,7 +50,9 @@ ONLY = {
     "sklearn": {"grader"},
     "scipy": {"grader"},
     "chainlit": {"web"},
+    "argon2": {"accounts"},
     "click": {"cli"},
+    "jinja2": {"web"},
     "fastapi": {"web"},
     "ruamel": {"yamlfile"},
 }

@@ -10,11 +10,18 @@ from sqlite_utils import Migrations  # noqa: TID251
 from sqlite_utils.db import Database  # noqa: TID251
 
 from snapshots import small_persona, small_rubric
-from warmline.migrations import m001_first_schema, m002_heads, migrations
+from warmline.migrations import (
+    m001_first_schema,
+    m002_heads,
+    m003_accounts,
+    m004_review,
+    migrations,
+)
+from warmline.people import People
 from warmline.store import Store
 
 #: Every migration ever shipped, in order. Add at the end; never change what stands here.
-SHIPPED = ["m001_first_schema", "m002_heads"]
+SHIPPED = ["m001_first_schema", "m002_heads", "m003_accounts", "m004_review"]
 
 
 def test_shipped_migrations_stay_in_their_order() -> None:
@@ -25,6 +32,8 @@ def test_shipped_migrations_stay_in_their_order() -> None:
 def test_every_migration_says_what_it_does() -> None:
     assert inspect.getdoc(m001_first_schema)
     assert inspect.getdoc(m002_heads)
+    assert inspect.getdoc(m003_accounts)
+    assert inspect.getdoc(m004_review)
 
 
 def test_applying_them_twice_changes_nothing() -> None:
@@ -63,7 +72,7 @@ async def test_a_database_of_the_first_schema_keeps_its_rows(tmp_path: Path) -> 
             VALUES ('t0', 's', 0, 'customer', 'The giraffe is cold.', '{at}', '{{}}');
         INSERT INTO answers VALUES ('s', '{rubric.hash}', 'd', 'v', 'hear', 'detail', 1, 0.5);
         INSERT INTO grades VALUES (1, 's', '{at}', '{persona.hash}', '{rubric.hash}', 'v',
-            'scripted', 'm', 'd', 71.5, 1, '{{"total": 71.5}}', '{{}}');
+            'scripted', 'm', 'd', 71.5, 1, '{{"total": 71.5, "steps": [{{"status": "unclear"}}, {{"status": "graded"}}]}}', '{{}}');
         """
     )
     database.close()
@@ -77,6 +86,10 @@ async def test_a_database_of_the_first_schema_keeps_its_rows(tmp_path: Path) -> 
     assert await store.answers("s", rubric.hash, "d", "v") == {("hear", "detail", 1): 0.5}
     stored = await store.grade("s")
     assert stored is not None
-    assert stored.grade == {"total": 71.5}
+    assert stored.grade["total"] == 71.5
     assert await store.add_turn("s", "agent", "I hear you.") == 1
+    user = await People(store.database).user("u")
+    assert (user.identifier, user.roles, user.signs_in_with) == ("you", {"trainee"}, None)
+    assert session.shared_at is None
+    assert (session.total, session.passed, session.unclear) == (71.5, 1, 1)
     await store.close()

@@ -17,6 +17,7 @@ from warmline.backends.base import YesNoQuestion
 from warmline.errors import BackendError, NotFound, NotGraded, SessionOver, WarmlineError
 from warmline.grader.grading import Looking
 from warmline.library import Library
+from warmline.people import People
 from warmline.persona import Persona, mentions
 from warmline.practice import Practice
 from warmline.store import Store, StoredGrade
@@ -71,7 +72,7 @@ def script(practice: Practice) -> ScriptedBackend:
 
 
 async def begin(practice: Practice, session: str = "s", persona: str = SMALL) -> None:
-    user = await practice.store.user("you")
+    user = await People(practice.store.database).local_user("you")
     await practice.begin(session, user.id, persona)
 
 
@@ -99,7 +100,7 @@ async def settled(practice: Practice) -> None:
 
 def rows(store: Store, sql: str) -> list[Any]:
     """What another program sees on the disk."""
-    with sqlite3.connect(store.file) as db:
+    with sqlite3.connect(store.database.file) as db:
         return db.execute(sql).fetchall()
 
 
@@ -537,3 +538,33 @@ async def test_a_session_forgotten_in_mid_answer_leaves_nothing(practice: Practi
     await forgetting
     await settled(practice)
     assert rows(practice.store, LEFT) == []
+
+
+async def test_a_reply_can_be_tried_again_as_if_it_was_not_sent(practice: Practice) -> None:
+    await begin(practice)
+    for text in KIND[:3]:
+        await exchange(practice, text)
+    await settled(practice)
+    await finish(practice)
+    before = await practice.view("s")
+    turn = [one.number for one in before.turns if one.role == "agent"][1]
+    again = await practice.try_again("again", "s", turn)
+    assert [one.text for one in again.turns] == [one.text for one in before.turns[:turn]]
+    assert again.turns[-1].state == before.turns[turn - 1].state
+    assert again.session.status == "talking"
+    assert (again.session.branch_of, again.session.branch_turn) == ("s", turn)
+    assert again.session.title.endswith(", again from reply 2")
+    answers = "SELECT step, check_id, turn, probability FROM answers WHERE subject = '{}'"
+    known = rows(practice.store, answers.format("s"))
+    kept = rows(practice.store, answers.format("again"))
+    assert sorted(kept) == sorted(one for one in known if 0 <= one[2] < turn)
+    assert kept
+    # Going on leaves the first one as it is.
+    assert await exchange(practice, "Tell me what the cold is like for you, Nora.", "again")
+    assert await practice.view("s") == before
+    assert [one.id for one in await practice.store.branches("s")] == ["again"]
+    with pytest.raises(WarmlineError, match="Finish this conversation first"):
+        await practice.try_again("third", "again", 1)
+    for number in (0, 2, 99):
+        with pytest.raises(NotFound):
+            await practice.try_again("third", "s", number)

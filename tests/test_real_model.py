@@ -14,6 +14,7 @@ from warmline.grader.evidence import Quote, stands_verbatim
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.scoring import Grade
 from warmline.library import Library
+from warmline.people import People
 from warmline.practice import Practice
 from warmline.settings import PROJECT, Settings
 from warmline.store import Store, StoredGrade
@@ -80,7 +81,7 @@ async def test_kind_and_cold_end_at_different_ends_and_kind_scores_higher(
     engine: Backend, store: Store, library: Library
 ) -> None:
     practice = Practice(store, library, engine)
-    user = (await store.user("you")).id
+    user = (await People(store.database).local_user("you")).id
     kind = await play(practice, user, KIND)
     cold = await play(practice, user, COLD)
     await practice.close()

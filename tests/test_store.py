@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from snapshots import small_persona, small_rubric
 from warmline.errors import NotFound, WarmlineError
 from warmline.library import text_hash
+from warmline.people import People
 from warmline.store import Store
 from warmline.transcript import Role
 
@@ -28,12 +29,12 @@ async def talk(store: Store) -> Store:
 
 
 async def start(store: Store, session: str) -> None:
-    user = await store.user("you")
+    user = await People(store.database).local_user("you")
     await store.start_session(session, user.id, small_persona(), small_rubric(), "{}", seed=7)
 
 
-def pragma(store: Store, name: str) -> Any:
-    return store._open_db.execute(f"PRAGMA {name}").fetchone()[0]
+async def pragma(store: Store, name: str) -> Any:
+    return await store.database.run(lambda db: db.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def pragma(store: Store, name: str) -> Any:
     ids=["write-ahead log", "synchronous is FULL", "foreign keys are kept"],
 )
 async def test_what_is_kept_survives_a_power_cut(store: Store, name: str, value: Any) -> None:
-    assert await store._run(pragma, store, name) == value
+    assert await pragma(store, name) == value
 
 
 async def test_a_turn_of_no_session_is_refused(store: Store) -> None:
@@ -64,7 +65,7 @@ async def test_a_session_begins_with_the_opening_and_its_versions(talk: Store) -
 async def test_an_edited_persona_is_another_version_and_the_old_one_stays(talk: Store) -> None:
     old = small_persona()
     new = replace(old, text=old.text.replace("No heating", "Still no heating"))
-    user = await talk.user("you")
+    user = await People(talk.database).local_user("you")
     await talk.start_session("later", user.id, new, small_rubric(), "{}", seed=1)
     assert new.hash != old.hash
     assert await talk.version_text(old.hash) == old.text
@@ -134,7 +135,7 @@ async def test_words_are_found_in_the_turn_they_stand_in_and_forgotten_with_it(
     assert await talk.search("giraffe") == [("s", 1, text)]
     assert await talk.search("engineer tomorrow") == [("s", 1, text)]
     assert await talk.search("elephant") == []
-    await talk.delete_session("s")
+    await talk.delete_sessions(["s"])
     assert await talk.search("giraffe") == []
     assert [hit[0] for hit in await talk.search("animals")] == ["other"]
 
@@ -148,7 +149,7 @@ async def test_deleting_a_session_leaves_the_others_whole(talk: Store) -> None:
     await start(talk, "other")
     for session in ("s", "other"):
         await talk.keep_answer(session, "r", "d", "v", ("step", "check", 1), 0.25)
-    await talk.delete_session("s")
+    await talk.delete_sessions(["s"])
     with pytest.raises(NotFound):
         await talk.session("s")
     assert await talk.turns("s") == []
@@ -180,8 +181,9 @@ async def test_sessions_come_newest_first_a_page_at_a_time(store: Store) -> None
 
 
 async def test_a_name_is_one_user_however_often_they_come(store: Store) -> None:
-    assert await store.user("you") == await store.user("you")
-    assert await store.find_user("somebody else") is None
+    people = People(store.database)
+    assert await people.local_user("you") == await people.local_user("you")
+    assert await people.find("somebody else") is None
 
 
 async def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:
@@ -210,11 +212,29 @@ async def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None
 async def test_a_database_that_another_program_has_locked_is_named(
     talk: Store,
 ) -> None:
-    await talk._run(pragma, talk, "busy_timeout = 10")
-    with sqlite3.connect(talk.file, isolation_level=None) as other:
+    await pragma(talk, "busy_timeout = 10")
+    with sqlite3.connect(talk.database.file, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(WarmlineError, match=r"warmline\.db.*locked"):
+        with pytest.raises(WarmlineError, match=r"locked.*Another program"):
             await talk.add_turn("s", "agent", "Hello there.")
         other.execute("ROLLBACK")
     await talk.add_turn("s", "agent", "Hello there.")
     assert len(await talk.turns("s")) == 2
+
+
+async def test_a_message_that_two_processes_answer_has_one_answer(talk: Store) -> None:
+    heard = await talk.add_turn("s", "agent", "Hello there.")
+    first = await talk.add_turn("s", "customer", "At last.", heard=heard)
+    assert await talk.add_turn("s", "customer", "Finally.", heard=heard) == first
+    assert [turn.text for turn in await talk.turns("s")][2:] == ["At last."]
+
+
+async def test_a_session_that_two_processes_grade_has_one_grade(talk: Store) -> None:
+    parts = dict.fromkeys(
+        ["persona_hash", "rubric_hash", "prompt_version", "backend", "model", "digest"], "x"
+    )
+    for total in (10, 20):
+        await talk.add_grade("s", {**parts, "total": total, "passed": 0}, {})
+    stored = await talk.grade("s")
+    assert stored is not None
+    assert stored.grade["total"] == 10

@@ -80,5 +80,9 @@ class NotFound(WarmlineError):
     """No session, persona or rubric of that name."""
 
 
+class TooManyTries(WarmlineError):
+    """Too many failed sign-ins; the next has to wait."""
+
+
 class SessionOver(WarmlineError):
     """The conversation has ended; nothing more can be said in it."""

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from warmline.edits import Edits
 from warmline.persona import Persona
 from warmline.report import STATUS_WORDS, report_card
 from warmline.sessions import SessionReader
@@ -105,7 +106,8 @@ async def export_session(reader: SessionReader, session_id: str, folder: Path) -
     persona = await reader.persona_of(view.session)
     rubric = await reader.rubric_of(view.session)
     stored = await reader.store.grade(session_id)
-    card = report_card(stored, view.turns, persona, rubric.item) if stored else None
+    edits = await Edits(reader.store.database).of(session_id)
+    card = report_card(stored, view.turns, persona, rubric.item, edits) if stored else None
     record = as_json(view.session, view.turns, persona, stored)
     return _write(
         folder / file_stem(view.session),

@@ -102,3 +102,90 @@ def m002_heads(db: Database) -> None:
         CREATE INDEX heads_by_rubric ON heads(rubric_hash, judge, id);
         """
     )
+
+
+@migrations()
+def m003_accounts(db: Database) -> None:
+    """Accounts with several roles, teams, logins that end, and what a trainee has shared."""
+    db.executescript(
+        """
+        CREATE TABLE user_roles (
+            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+            role TEXT NOT NULL CHECK (role IN ('trainee', 'trainer', 'coach', 'admin')),
+            PRIMARY KEY (user_id, role)
+        );
+        INSERT INTO user_roles (user_id, role) SELECT id, 'trainee' FROM users;
+        ALTER TABLE users DROP COLUMN role;
+        -- How somebody signs in: 'password', or the name of an OAuth provider. Empty: nobody can
+        -- sign in as that user; they practised before there were accounts.
+        ALTER TABLE users ADD COLUMN signs_in_with TEXT;
+        ALTER TABLE users ADD COLUMN password_hash TEXT;
+        ALTER TABLE users ADD COLUMN disabled_at TEXT;
+        CREATE TABLE team_members (
+            team TEXT NOT NULL,
+            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+            PRIMARY KEY (team, user_id)
+        );
+        CREATE INDEX team_members_by_user ON team_members(user_id);
+        CREATE TABLE logins (
+            id TEXT PRIMARY KEY,
+            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+            created_at TEXT NOT NULL,
+            expires_at TEXT NOT NULL
+        );
+        CREATE INDEX logins_by_user ON logins(user_id);
+        CREATE TABLE login_failures (
+            identifier TEXT NOT NULL,
+            address TEXT NOT NULL,
+            at TEXT NOT NULL
+        );
+        CREATE INDEX login_failures_by_time ON login_failures(at);
+        ALTER TABLE sessions ADD COLUMN shared_at TEXT;
+        """
+    )
+
+
+@migrations()
+def m004_review(db: Database) -> None:
+    """Branches from a turn, what coaches say and change, and each session's standing result."""
+    db.executescript(
+        """
+        ALTER TABLE sessions ADD COLUMN branch_of TEXT REFERENCES sessions(id) ON DELETE SET NULL;
+        ALTER TABLE sessions ADD COLUMN branch_turn INTEGER;
+        -- The result as it stands, with what coaches changed: for lists, so that none has to read
+        -- every grade. Written together with each grade and each change.
+        ALTER TABLE sessions ADD COLUMN total REAL;
+        ALTER TABLE sessions ADD COLUMN passed INTEGER;
+        ALTER TABLE sessions ADD COLUMN unclear INTEGER;
+        ALTER TABLE sessions ADD COLUMN reviewed_at TEXT;
+        -- The newest edit that the trainee has been shown.
+        ALTER TABLE sessions ADD COLUMN owner_saw INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX sessions_by_branch ON sessions(branch_of);
+        CREATE INDEX sessions_by_time ON sessions(created_at, id);
+        UPDATE sessions SET
+            total = (SELECT g.total FROM grades g WHERE g.session_id = sessions.id
+                     ORDER BY g.id DESC LIMIT 1),
+            passed = (SELECT g.passed FROM grades g WHERE g.session_id = sessions.id
+                      ORDER BY g.id DESC LIMIT 1),
+            unclear = (SELECT COUNT(*) FROM json_each(
+                (SELECT json_extract(g.grade, '$.steps') FROM grades g
+                 WHERE g.session_id = sessions.id ORDER BY g.id DESC LIMIT 1)) AS step
+                WHERE json_extract(step.value, '$.status') = 'unclear')
+        WHERE status = 'graded';
+        -- Everything a coach did, in order; nothing in it ever changes.
+        CREATE TABLE edits (
+            id INTEGER PRIMARY KEY,
+            session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+            coach_id TEXT REFERENCES users(id) ON DELETE SET NULL,
+            at TEXT NOT NULL,
+            kind TEXT NOT NULL
+                CHECK (kind IN ('seen', 'blind', 'override', 'comment', 'approve', 'try_again')),
+            step TEXT,
+            turn INTEGER,
+            before TEXT,
+            after TEXT,
+            words TEXT NOT NULL DEFAULT ''
+        );
+        CREATE INDEX edits_by_session ON edits(session_id, id);
+        """
+    )

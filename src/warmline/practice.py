@@ -26,11 +26,15 @@ from warmline.grader.learned import shipped_judge
 from warmline.hearing import Hearing, asks_for_something
 from warmline.library import Entry, Library
 from warmline.persona import Persona
+from warmline.retention import forget
 from warmline.rubric import Rubric
 from warmline.sessions import SessionReader, View
 from warmline.settings import Settings
 from warmline.store import Store, StoredGrade
 from warmline.transcript import LONGEST_MESSAGE
+
+#: What the title of a second try says, before the number of the reply it goes on from.
+_AGAIN = ", again from reply "
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +133,32 @@ class Practice(SessionReader):
         )
         return await self.view(session_id)
 
+    async def try_again(self, session_id: str, source_id: str, turn: int) -> View:
+        """Start a session that goes on from a reply of a finished one, as if it was not yet sent.
+
+        Mood, released facts and what the grader knows of the turns before are those of that
+        moment. The finished session stays as it is.
+
+        Args:
+            session_id: the new session.
+            source_id: the finished session.
+            turn: the number of the reply to try again.
+
+        Raises:
+            NotFound: if there is no such session or reply.
+            WarmlineError: if that session is not finished.
+        """
+        source = await self.view(source_id)
+        if source.session.status not in ("graded", "not_graded"):
+            raise WarmlineError("Finish this conversation first; then try any reply again.")
+        if not any(one.number == turn and one.role == "agent" for one in source.turns):
+            raise NotFound("There is no such reply in that conversation.")
+        reply = sum(one.role == "agent" for one in source.turns if one.number <= turn)
+        title = source.session.title.split(_AGAIN)[0] + f"{_AGAIN}{reply}"
+        seed = zlib.crc32(session_id.encode())
+        await self.store.branch_session(session_id, source.session, turn, title, seed)
+        return await self.view(session_id)
+
     def warm_up(self, persona_id: str) -> None:
         """Let the engine read what every session of this persona begins with, in the background.
 
@@ -166,7 +196,7 @@ class Practice(SessionReader):
                 "Shorten it and send it again."
             )
         async with self._lock(session_id):
-            view = await self.view(session_id)
+            view = await self._settled_view(session_id)
             if any(turn.id == turn_id for turn in view.turns):
                 return
             if view.session.status == "graded":
@@ -201,14 +231,12 @@ class Practice(SessionReader):
                 async with aclosing(self._speak(view, persona, state, direction, spoken)) as line:
                     async for sentence in line:
                         yield sentence
-                whole = True
+                whole = not spoken.broken_off
             finally:
                 if spoken.text:
                     # Shielded, so that a stop in mid-line still finds its way to the disk.
                     await asyncio.shield(
-                        self._keep_line(
-                            session_id, line_id, spoken, state, direction, partial=not whole
-                        )
+                        self._keep_line(view, line_id, spoken, state, direction, partial=not whole)
                     )
         self._read_in_background(session_id)
 
@@ -256,7 +284,7 @@ class Practice(SessionReader):
 
     async def _keep_line(
         self,
-        session_id: str,
+        view: View,
         line_id: str | None,
         spoken: actor.Spoken,
         state: CustomerState,
@@ -265,7 +293,7 @@ class Practice(SessionReader):
         partial: bool,
     ) -> None:
         await self.store.add_turn(
-            session_id,
+            view.session.id,
             "customer",
             spoken.text,
             turn_id=line_id,
@@ -274,15 +302,28 @@ class Practice(SessionReader):
             source=spoken.source,
             rejected=spoken.rejected,
             partial=partial,
+            heard=view.turns[-1].number,
         )
         if state.ended:
+            await self.store.set_status(view.session.id, "over")
+
+    async def _settled_view(self, session_id: str) -> View:
+        """The view; when all was cut off right after the last line, that still ends the session.
+
+        The caller holds the lock.
+        """
+        view = await self.view(session_id)
+        if view.state.ended and view.session.status == "talking":
             await self.store.set_status(session_id, "over")
+            return await self.view(session_id)
+        return view
 
     async def forget(self, session_id: str) -> None:
         """Delete a session with everything that belongs to it."""
         async with self._lock(session_id):
             await self._stop_background(session_id)
-            await self.store.delete_session(session_id)
+            session = await self.store.session(session_id)
+            await forget(self.store, [session], self.store.database.file.parent)
 
     # Grading
 
@@ -297,7 +338,7 @@ class Practice(SessionReader):
         async with self._lock(session_id):
             # Within the lock: an answer that just ended has started the reading again.
             await self._stop_background(session_id)
-            view = await self.view(session_id)
+            view = await self._settled_view(session_id)
             if view.session.status == "graded":
                 stored = await self.store.grade(session_id)
                 assert stored is not None
@@ -372,7 +413,7 @@ class Practice(SessionReader):
                 await work()
             except BackendError as error:
                 # It is asked again at Finish, where the trainee is told if it fails again.
-                log.warning("background work stopped: %s", error)
+                log.warning("background work stopped: %s", type(error).__name__)
 
         task = asyncio.create_task(run(), name=name)
         self._background[name] = task

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from warmline.customer.actor import label
 from warmline.errors import WarmlineError
+from warmline.people import People
 from warmline.persona import Persona
 from warmline.practice import Practice
 from warmline.settings import PROJECT
@@ -171,7 +172,7 @@ async def play(
     """
     replies = agent_lines(agent, persona)[:turns]
     session_id = f"{SIMULATED_USER}-{persona.id}-{Path(agent).stem}-{seed}"
-    user = await practice.store.user(SIMULATED_USER)
+    user = await People(practice.store.database).local_user(SIMULATED_USER)
     view = await practice.begin(session_id, user.id, persona.id)
     played = Played(persona.id, Path(agent).stem, practice.backend.model, view.turns[0].text)
     try:

@@ -1,39 +1,25 @@
-"""The store: sessions, turns, answers and grades in one SQLite file.
-
-This module and the migrations are the only ones that know the database. A call runs in the
-store's one thread; what it wrote is on the disk when it returns.
-"""
+"""The store: sessions, turns, answers and grades in the database."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import sqlite3
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal
 
-from sqlite_utils.db import Database
+from sqlite_utils.db import Database as Connection
 
-from warmline.errors import NotFound, WarmlineError
+from warmline.database import Database, now
+from warmline.errors import NotFound
 from warmline.library import Entry
-from warmline.migrations import migrations
 from warmline.persona import Persona
 from warmline.rubric import Rubric
 from warmline.transcript import Role, Transcript, Turn
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 SessionStatus = Literal["talking", "over", "graded", "not_graded"]
-
-#: How long a writer waits for another process, in milliseconds.
-BUSY_TIMEOUT_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +53,18 @@ class StoredSession:
     seed: int
     created_at: str
     finished_at: str | None
+    #: When the trainee shared it with the coaches of their teams; None while it is private.
+    shared_at: str | None = None
+    #: The session it goes on from, and the number of the reply that is tried again.
+    branch_of: str | None = None
+    branch_turn: int | None = None
+    #: The result as it stands, with what coaches changed; None while there is none.
+    total: float | None = None
+    passed: int | None = None
+    unclear: int | None = None
+    reviewed_at: str | None = None
+    #: The newest edit of a coach's that its owner has been shown.
+    owner_saw: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,129 +77,24 @@ class StoredGrade:
     coaching: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class StoredUser:
-    """A person who uses Warmline."""
-
-    id: str
-    identifier: str
-    role: str
-    created_at: str
-
-
-def now() -> str:
-    """The time as ISO 8601 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 class Store:
     """The database. Make it with ``Store.open``; close it when done."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._db: Database | None = None
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     @classmethod
     async def open(cls, file: Path) -> Store:
         """Open the database, making or upgrading it.
 
         Raises:
-            WarmlineError: if the file cannot be opened, is damaged, or is not a database.
+            WarmlineError: as ``Database.open`` does.
         """
-        store = cls(file)
-        try:
-            await store._run(store._open)
-        except BaseException:
-            store._thread.shutdown(wait=False)
-            raise
-        return store
+        return cls(await Database.open(file))
 
     async def close(self) -> None:
         """Close the database."""
-        if self._db is not None:
-            await self._run(self._db.close)
-        self._thread.shutdown(wait=True)
-
-    def _open(self) -> None:
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            db = Database(sqlite3.connect(self.file, timeout=BUSY_TIMEOUT_MS / 1000))
-            db.enable_wal()
-            # A turn is on the disk before it is answered, power loss included.
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA foreign_keys = ON")
-            migrations.apply(db)
-        except (sqlite3.Error, OSError) as error:
-            raise WarmlineError(
-                f"The database {self.file} cannot be opened: {error}. "
-                "Check that the folder can be written and the disk is not full."
-            ) from error
-        self._db = db
-
-    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))
-        except sqlite3.IntegrityError:
-            # A rule of the schema broken by our own code, not the state of the file.
-            raise
-        except sqlite3.DatabaseError as error:
-            raise WarmlineError(
-                f"The database {self.file} cannot be used now: {error}. "
-                "What was saved before is safe; check the disk and try again."
-            ) from error
-
-    @property
-    def _open_db(self) -> Database:
-        assert self._db is not None, "the store is not open"
-        return self._db
-
-    def _one(self, sql: str, args: tuple[object, ...]) -> dict[str, Any] | None:
-        return next(iter(self._open_db.query(sql, args)), None)
-
-    # Users
-
-    async def user(self, identifier: str, role: str = "trainee") -> StoredUser:
-        """The user of that name, made with that role if there is none."""
-
-        def work() -> StoredUser:
-            row = self._one("SELECT * FROM users WHERE identifier = ?", (identifier,))
-            if row is None:
-                row = {
-                    "id": str(uuid.uuid4()),
-                    "identifier": identifier,
-                    "role": role,
-                    "created_at": now(),
-                }
-                self._open_db.table("users").insert(row)
-            return StoredUser(**row)
-
-        return await self._run(work)
-
-    async def find_user(self, identifier: str) -> StoredUser | None:
-        """The user of that name, if there is one."""
-
-        def work() -> StoredUser | None:
-            row = self._one("SELECT * FROM users WHERE identifier = ?", (identifier,))
-            return StoredUser(**row) if row else None
-
-        return await self._run(work)
-
-    async def user_name(self, user_id: str) -> str:
-        """The name of a user.
-
-        Raises:
-            NotFound: if there is none of that id.
-        """
-
-        def work() -> str:
-            row = self._one("SELECT identifier FROM users WHERE id = ?", (user_id,))
-            if row is None:
-                raise NotFound("No such user.")
-            return str(row["identifier"])
-
-        return await self._run(work)
+        await self.database.close()
 
     # Sessions
 
@@ -216,8 +109,7 @@ class Store:
     ) -> StoredSession:
         """Keep a new session with its opening line, and the versions it is played with."""
 
-        def work() -> StoredSession:
-            db = self._open_db
+        def work(db: Connection) -> StoredSession:
             at = now()
             row: dict[str, Any] = {
                 "id": session_id,
@@ -245,7 +137,8 @@ class Store:
                         ignore=True,
                     )
                 db.table("sessions").insert(row)
-                self._insert_turn(
+                _insert_turn(
+                    db,
                     session_id,
                     str(uuid.uuid4()),
                     0,
@@ -257,7 +150,71 @@ class Store:
                 )
             return StoredSession(**row)
 
-        return await self._run(work)
+        return await self.database.run(work)
+
+    async def branch_session(
+        self, session_id: str, source: StoredSession, turn: int, title: str, seed: int
+    ) -> StoredSession:
+        """Keep a new session that is another one up to a turn, which is not in it any more.
+
+        With the turns go the director's states and the answers to checks about them, so that the
+        customer and the grader stand where they stood then.
+        """
+
+        def work(db: Connection) -> StoredSession:
+            at = now()
+            row: dict[str, Any] = {
+                **asdict(source),
+                "id": session_id,
+                "title": title,
+                "status": "talking",
+                "seed": seed,
+                "created_at": at,
+                "finished_at": None,
+                "shared_at": None,
+                "branch_of": source.id,
+                "branch_turn": turn,
+                "total": None,
+                "passed": None,
+                "unclear": None,
+                "reviewed_at": None,
+                "owner_saw": 0,
+            }
+            with db.atomic():
+                db.table("sessions").insert(row)
+                # A new id for each turn, as theirs are taken.
+                db.execute(
+                    """
+                    INSERT INTO turns (id, session_id, number, role, text, created_at, bracket,
+                                       state, source, rejected, partial)
+                    SELECT ? || '-' || number, ?, number, role, text, created_at, bracket,
+                           state, source, rejected, partial
+                    FROM turns WHERE session_id = ? AND number < ? ORDER BY number
+                    """,
+                    (session_id, session_id, source.id, turn),
+                )
+                db.execute(
+                    """
+                    INSERT INTO answers
+                    SELECT ?, rubric_hash, digest, prompt_version, step, check_id, turn, probability
+                    FROM answers WHERE subject = ? AND turn BETWEEN 0 AND ?
+                    """,
+                    (session_id, source.id, turn - 1),
+                )
+            return StoredSession(**row)
+
+        return await self.database.run(work)
+
+    async def branches(self, session_id: str) -> list[StoredSession]:
+        """The sessions that go on from one, oldest first."""
+
+        def work(db: Connection) -> list[StoredSession]:
+            rows = db.query(
+                "SELECT * FROM sessions WHERE branch_of = ? ORDER BY created_at, id", (session_id,)
+            )
+            return [StoredSession(**row) for row in rows]
+
+        return await self.database.run(work)
 
     async def session(self, session_id: str) -> StoredSession:
         """One session.
@@ -266,20 +223,20 @@ class Store:
             NotFound: if there is none of that id.
         """
 
-        def work() -> StoredSession:
-            row = self._one("SELECT * FROM sessions WHERE id = ?", (session_id,))
+        def work(db: Connection) -> StoredSession:
+            row = _one(db, "SELECT * FROM sessions WHERE id = ?", (session_id,))
             if row is None:
                 raise NotFound(f"No session {session_id}.")
             return StoredSession(**row)
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     async def sessions(
         self, user_id: str | None = None, *, before: str | None = None, limit: int = 1000
     ) -> list[StoredSession]:
         """Sessions, newest first: one user's or everybody's, those before a session's id."""
 
-        def work() -> list[StoredSession]:
+        def work(db: Connection) -> list[StoredSession]:
             sql = """
                 SELECT * FROM sessions
                 WHERE (:user IS NULL OR user_id = :user)
@@ -288,33 +245,83 @@ class Store:
                 ORDER BY created_at DESC, id DESC LIMIT :limit
             """
             args = {"user": user_id, "before": before, "limit": limit}
-            return [StoredSession(**row) for row in self._open_db.query(sql, args)]
+            return [StoredSession(**row) for row in db.query(sql, args)]
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     async def set_status(self, session_id: str, status: SessionStatus) -> None:
         """Change where a session stands."""
 
-        def work() -> None:
+        def work(db: Connection) -> None:
             changes: dict[str, Any] = {"status": status}
             if status == "graded":
                 changes["finished_at"] = now()
-            self._open_db.table("sessions").update(session_id, changes)
+            db.table("sessions").update(session_id, changes)
 
-        await self._run(work)
+        await self.database.run(work)
 
-    async def delete_session(self, session_id: str) -> None:
-        """Delete a session with everything that belongs to it."""
+    async def share(self, session_id: str, *, shared: bool) -> None:
+        """Let the coaches of the owner's teams read a session, or take that back."""
 
-        def work() -> None:
-            db = self._open_db
+        def work(db: Connection) -> None:
+            db.table("sessions").update(session_id, {"shared_at": now() if shared else None})
+
+        await self.database.run(work)
+
+    async def owner_saw(self, session_id: str, edit_id: int) -> None:
+        """Note the newest thing that the owner of a session has been shown of a coach's."""
+        await self.database.run(
+            lambda db: db.table("sessions").update(session_id, {"owner_saw": edit_id})
+        )
+
+    async def with_news(self, user_id: str) -> list[StoredSession]:
+        """A user's sessions in which a coach wrote something that they have not been shown."""
+
+        def work(db: Connection) -> list[StoredSession]:
+            sql = """
+                SELECT * FROM sessions WHERE user_id = ? AND EXISTS (
+                    SELECT 1 FROM edits WHERE session_id = sessions.id AND edits.id > owner_saw
+                      AND kind IN ('override', 'comment', 'approve', 'try_again'))
+                ORDER BY created_at DESC, id DESC
+            """
+            return [StoredSession(**row) for row in db.query(sql, (user_id,))]
+
+        return await self.database.run(work)
+
+    async def rename_session(self, session_id: str, title: str) -> None:
+        """Give a session the title that its owner wants."""
+        await self.database.run(
+            lambda db: db.table("sessions").update(session_id, {"title": title})
+        )
+
+    async def sessions_before(self, moment: str) -> list[StoredSession]:
+        """Sessions in which nothing was said, graded or started since a moment (ISO 8601)."""
+
+        def work(db: Connection) -> list[StoredSession]:
+            sql = """
+                SELECT * FROM sessions
+                WHERE created_at < :moment AND COALESCE(finished_at, '') < :moment
+                  AND NOT EXISTS (
+                    SELECT 1 FROM turns
+                    WHERE turns.session_id = sessions.id AND turns.created_at >= :moment)
+            """
+            return [StoredSession(**row) for row in db.query(sql, {"moment": moment})]
+
+        return await self.database.run(work)
+
+    async def delete_sessions(self, session_ids: Collection[str]) -> None:
+        """Delete sessions with everything that belongs to them, so that no trace is left."""
+
+        def work(db: Connection) -> None:
             with db.atomic():
-                db.execute("DELETE FROM answers WHERE subject = ?", (session_id,))
-                # Row by row through the turns first, so that the full-text index follows.
-                db.execute("DELETE FROM turns WHERE session_id = ?", (session_id,))
-                db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+                for one in session_ids:
+                    db.execute("DELETE FROM answers WHERE subject = ?", (one,))
+                    # Row by row through the turns first, so that the full-text index follows.
+                    db.execute("DELETE FROM turns WHERE session_id = ?", (one,))
+                    db.execute("DELETE FROM sessions WHERE id = ?", (one,))
 
-        await self._run(work)
+        await self.database.run(work)
+        await self.database.scrub()
 
     async def version_text(self, version: str) -> str:
         """The text of a persona or rubric version that a session was played with.
@@ -323,30 +330,15 @@ class Store:
             NotFound: if that version was never used.
         """
 
-        def work() -> str:
-            row = self._one("SELECT text FROM versions WHERE hash = ?", (version,))
+        def work(db: Connection) -> str:
+            row = _one(db, "SELECT text FROM versions WHERE hash = ?", (version,))
             if row is None:
                 raise NotFound(f"No version {version}.")
             return str(row["text"])
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     # Turns
-
-    def _insert_turn(
-        self, session_id: str, turn_id: str, number: int, role: Role, text: str, **more: Any
-    ) -> None:
-        self._open_db.table("turns").insert(
-            {
-                "id": turn_id,
-                "session_id": session_id,
-                "number": number,
-                "role": role,
-                "text": text,
-                "created_at": now(),
-                **more,
-            }
-        )
 
     async def add_turn(
         self,
@@ -360,26 +352,42 @@ class Store:
         source: str | None = None,
         rejected: list[str] | None = None,
         partial: bool = False,
+        heard: int | None = None,
     ) -> int:
-        """Keep one turn; returns its number. The same ``turn_id`` twice is kept once."""
+        """Keep one turn; returns its number. The same ``turn_id`` twice is kept once.
 
-        def work() -> int:
-            db = self._open_db
+        With ``heard``, the number of the message that this line answers, nothing is kept if
+        another process has kept an answer to it in the meantime.
+        """
+
+        def work(db: Connection) -> int:
             with db.atomic():
                 if turn_id is not None:
-                    old = self._one(
+                    old = _one(
+                        db,
                         "SELECT number FROM turns WHERE id = ? AND session_id = ?",
                         (turn_id, session_id),
                     )
                     if old is not None:
                         return int(old["number"])
-                row = self._one(
+                if heard is not None:
+                    other = _one(
+                        db,
+                        "SELECT number FROM turns WHERE session_id = ? AND number > ? "
+                        "AND role = 'customer'",
+                        (session_id, heard),
+                    )
+                    if other is not None:
+                        return int(other["number"])
+                row = _one(
+                    db,
                     "SELECT COALESCE(MAX(number) + 1, 0) AS number FROM turns WHERE session_id = ?",
                     (session_id,),
                 )
                 assert row is not None
                 number = int(row["number"])
-                self._insert_turn(
+                _insert_turn(
+                    db,
                     session_id,
                     turn_id or str(uuid.uuid4()),
                     number,
@@ -393,13 +401,13 @@ class Store:
                 )
             return number
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     async def turns(self, session_id: str) -> list[StoredTurn]:
         """A session's turns, oldest first."""
 
-        def work() -> list[StoredTurn]:
-            rows = self._open_db.query(
+        def work(db: Connection) -> list[StoredTurn]:
+            rows = db.query(
                 "SELECT id, number, role, text, created_at, bracket, state, source, partial, "
                 "rejected FROM turns WHERE session_id = ? ORDER BY number",
                 (session_id,),
@@ -415,20 +423,30 @@ class Store:
                 for row in rows
             ]
 
-        return await self._run(work)
+        return await self.database.run(work)
 
-    async def search(self, words: str, limit: int = 50) -> list[tuple[str, int, str]]:
-        """Turns in which the words stand: session, turn number and text, best first."""
+    async def search(
+        self, words: str, *, user_id: str | None = None, limit: int = 50
+    ) -> list[tuple[str, int, str]]:
+        """Turns in which the words stand: session, turn number and text, best first.
 
-        def work() -> list[tuple[str, int, str]]:
-            # Each word in quotes of its own, so that nothing typed is taken as search syntax.
-            quoted = " ".join(f'"{word}"' for word in re.findall(r"\w+", words))
+        One user's, or everybody's.
+        """
+
+        def work(db: Connection) -> list[tuple[str, int, str]]:
+            quoted = quoted_words(words)
             if not quoted:
                 return []
-            rows = self._open_db.table("turns").search(quoted, limit=limit)
+            where = "session_id IN (SELECT id FROM sessions WHERE user_id = :user)"
+            rows = db.table("turns").search(
+                quoted,
+                limit=limit,
+                where=where if user_id else None,
+                where_args={"user": user_id} if user_id else None,
+            )
             return [(row["session_id"], row["number"], row["text"]) for row in rows]
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     # Answers and grades
 
@@ -437,15 +455,15 @@ class Store:
     ) -> dict[tuple[str, str, int], float | None]:
         """The kept answers of one subject, by step, check and turn."""
 
-        def work() -> dict[tuple[str, str, int], float | None]:
-            rows = self._open_db.query(
+        def work(db: Connection) -> dict[tuple[str, str, int], float | None]:
+            rows = db.query(
                 "SELECT step, check_id, turn, probability FROM answers "
                 "WHERE subject = ? AND rubric_hash = ? AND digest = ? AND prompt_version = ?",
                 (subject, rubric_hash, digest, prompt_version),
             )
             return {(r["step"], r["check_id"], r["turn"]): r["probability"] for r in rows}
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     async def keep_answer(
         self,
@@ -458,9 +476,9 @@ class Store:
     ) -> None:
         """Keep one answer of the model to a check."""
 
-        def work() -> None:
+        def work(db: Connection) -> None:
             step, check, turn = key
-            self._open_db.table("answers").insert(
+            db.table("answers").insert(
                 {
                     "subject": subject,
                     "rubric_hash": rubric_hash,
@@ -474,16 +492,19 @@ class Store:
                 replace=True,
             )
 
-        await self._run(work)
+        await self.database.run(work)
 
     async def add_grade(
         self, session_id: str, grade: dict[str, Any], coaching: dict[str, Any]
     ) -> None:
-        """Keep a grade with its coaching; earlier grades of the session stay."""
+        """Keep a grade with its coaching, unless the session has one already."""
 
-        def work() -> None:
-            db = self._open_db
+        def work(db: Connection) -> None:
             with db.atomic():
+                session = _one(db, "SELECT status FROM sessions WHERE id = ?", (session_id,))
+                if session is not None and session["status"] == "graded":
+                    # Another process was asked for it as well, and was first.
+                    return
                 db.table("grades").insert(
                     {
                         "session_id": session_id,
@@ -505,15 +526,24 @@ class Store:
                         "coaching": json.dumps(coaching, ensure_ascii=False),
                     }
                 )
-                db.table("sessions").update(session_id, {"status": "graded", "finished_at": now()})
+                unclear = sum(step["status"] == "unclear" for step in grade.get("steps", []))
+                changes = {
+                    "status": "graded",
+                    "finished_at": now(),
+                    "total": grade["total"],
+                    "passed": grade["passed"],
+                    "unclear": unclear,
+                }
+                db.table("sessions").update(session_id, changes)
 
-        await self._run(work)
+        await self.database.run(work)
 
     async def grade(self, session_id: str) -> StoredGrade | None:
         """The latest grade of a session, if it has one."""
 
-        def work() -> StoredGrade | None:
-            row = self._one(
+        def work(db: Connection) -> StoredGrade | None:
+            row = _one(
+                db,
                 "SELECT session_id, created_at, grade, coaching FROM grades "
                 "WHERE session_id = ? ORDER BY id DESC LIMIT 1",
                 (session_id,),
@@ -527,13 +557,13 @@ class Store:
                 coaching=json.loads(row["coaching"]),
             )
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     async def add_head(self, rubric_id: str, rubric_hash: str, judge: str, head: str) -> None:
         """Keep a calibrated head (JSON) for a rubric's version and a way of judging."""
 
-        def work() -> None:
-            self._open_db.table("heads").insert(
+        def work(db: Connection) -> None:
+            db.table("heads").insert(
                 {
                     "created_at": now(),
                     "rubric_id": rubric_id,
@@ -543,20 +573,21 @@ class Store:
                 }
             )
 
-        await self._run(work)
+        await self.database.run(work)
 
     async def head(self, rubric_hash: str, judge: str) -> str | None:
         """The newest head (JSON) for a rubric's version and a way of judging, if there is one."""
 
-        def work() -> str | None:
-            row = self._one(
+        def work(db: Connection) -> str | None:
+            row = _one(
+                db,
                 "SELECT head FROM heads WHERE rubric_hash = ? AND judge = ? "
                 "ORDER BY id DESC LIMIT 1",
                 (rubric_hash, judge),
             )
             return None if row is None else str(row["head"])
 
-        return await self._run(work)
+        return await self.database.run(work)
 
     async def transcript(self, session_id: str, customer_name: str) -> Transcript:
         """A session's turns as a transcript."""
@@ -566,3 +597,34 @@ class Store:
             turns=[Turn(role=turn.role, text=turn.text) for turn in turns],
             customer_name=customer_name,
         )
+
+
+def quoted_words(words: str) -> str:
+    """Words for the full-text index, each in quotes, so that none is taken as search syntax."""
+    return " ".join(f'"{word}"' for word in re.findall(r"\w+", words))
+
+
+def _one(db: Connection, sql: str, args: tuple[object, ...]) -> dict[str, Any] | None:
+    return next(iter(db.query(sql, args)), None)
+
+
+def _insert_turn(
+    db: Connection,
+    session_id: str,
+    turn_id: str,
+    number: int,
+    role: Role,
+    text: str,
+    **more: Any,
+) -> None:
+    db.table("turns").insert(
+        {
+            "id": turn_id,
+            "session_id": session_id,
+            "number": number,
+            "role": role,
+            "text": text,
+            "created_at": now(),
+            **more,
+        }
+    )

@@ -30,6 +30,13 @@ def assert_snapshot(name: str, version: str, text: str) -> None:
     assert now == kept
 
 
+def same_as_file(file: Path, text: str) -> None:
+    """The text, made by running something, is the one in that file."""
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
 def small_persona() -> Entry[Persona]:
     """A customer with one fact of each kind, easily moved."""
     item, text = read_yaml(HERE / "persona.yaml", Persona)

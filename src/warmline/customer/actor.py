@@ -77,6 +77,8 @@ class Spoken:
     text: str = ""
     source: str = "model"
     rejected: list[str] = field(default_factory=list)
+    #: The engine failed after some of it was said.
+    broken_off: bool = False
 
 
 def one_line(text: str) -> str:
@@ -192,7 +194,8 @@ async def speak(
     ``spoken`` is filled as the line grows, so that a line broken off half-way is not lost.
 
     Raises:
-        BackendError: when the model fails before anything was said; afterwards the line just ends.
+        BackendError: when the model fails before anything was said; afterwards the line ends there,
+            and is noted as broken off unless the script ends it.
     """
     if direction.whole:
         spoken.text, spoken.source = direction.whole, "script"
@@ -220,6 +223,7 @@ async def speak(
         except BackendError:
             if not spoken.text:
                 raise
+            spoken.broken_off = not direction.ends
         if spoken.text:
             break
     if direction.ends:

@@ -1,0 +1,61 @@
+"""Deleting what people practised, wherever it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from warmline.export import file_stem
+from warmline.store import Store, StoredSession
+
+_WEEK_S = 7 * 24 * 60 * 60
+
+
+async def forget(store: Store, sessions: Sequence[StoredSession], folder: Path) -> None:
+    """Delete sessions from the database, and what was exported of them under a folder.
+
+    Exports that were moved elsewhere and backups are out of reach; whoever made them has to
+    delete them.
+
+    Raises:
+        WarmlineError: if the database cannot be changed now, or not without a trace.
+    """
+    try:
+        await store.delete_sessions([session.id for session in sessions])
+    finally:
+        stems = {file_stem(session) for session in sessions}
+        await asyncio.to_thread(_delete_exports, stems, folder)
+
+
+def _delete_exports(stems: Collection[str], folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.stem in stems:
+            file.unlink(missing_ok=True)
+
+
+async def forget_old(store: Store, days: int | None, folder: Path) -> int:
+    """Delete the sessions in which nothing happened for so many days; returns how many.
+
+    With None, nothing is ever deleted.
+    """
+    if days is None:
+        return 0
+    moment = datetime.now(UTC) - timedelta(days=days)
+    old = await store.sessions_before(moment.isoformat(timespec="milliseconds"))
+    if old:
+        await forget(store, old, folder)
+    return len(old)
+
+
+def forget_copies(database: Path) -> None:
+    """Delete what restoring a backup kept aside, once it is older than a week.
+
+    It holds sessions that were deleted since.
+    """
+    before = time.time() - _WEEK_S
+    for file in database.parent.glob(f"{database.stem}-before-*.db"):
+        if file.stat().st_mtime < before:
+            file.unlink(missing_ok=True)
