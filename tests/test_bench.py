@@ -170,7 +170,7 @@ def test_the_command_needs_no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     async def no_model(*args: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("warmline.cli._backend", no_model)
+    monkeypatch.setattr("warmline.cli.console.open_backend", no_model)
     monkeypatch.setattr("warmline.bench.attacks.SESSIONS", 1)
     file = tmp_path / "experts.jsonl"
     file.write_text("\n".join(one.model_dump_json() for one in sessions()[:12]), encoding="utf-8")

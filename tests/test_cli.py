@@ -56,7 +56,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: ScriptedBacken
     async def scripted(settings: Settings) -> Backend:
         return backend
 
-    monkeypatch.setattr("warmline.cli._backend", scripted)
+    monkeypatch.setattr("warmline.cli.console.open_backend", scripted)
 
     def invoke(*args: str, input: str | None = None) -> Result:
         return CliRunner().invoke(main, args, input=input)
@@ -198,7 +198,7 @@ def test_a_model_that_fails_gives_no_number(
     async def away(settings: Settings) -> Backend:
         return ScriptedBackend(yes=fails)
 
-    monkeypatch.setattr("warmline.cli._backend", away)
+    monkeypatch.setattr("warmline.cli.console.open_backend", away)
     # A rubric of its own, so that the learned judge knows nothing of its steps.
     rubric = tmp_path / "own.yaml"
     rubric.write_text(small_rubric().text, encoding="utf-8")
@@ -295,7 +295,12 @@ def test_an_unknown_session_is_said_plainly(run: Run) -> None:
 def test_the_doctor_names_the_model_and_its_speed(run: Run, backend: ScriptedBackend) -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.output
-    for words in ("Personas: ", "warmline.db (0 sessions)", "Backend: scripted", "Reads 100"):
+    for words in (
+        "Personas: ",
+        "warmline.db (0 sessions, sound)",
+        "Backend: scripted",
+        "Reads 100",
+    ):
         assert words in result.stdout
     assert backend.closed
 
@@ -306,7 +311,7 @@ def test_a_backend_that_is_not_there_is_said_plainly(
     async def none(settings: Settings) -> Backend:
         raise BackendUnavailable("No Ollama answers here. Start it with: ollama serve")
 
-    monkeypatch.setattr("warmline.cli._backend", none)
+    monkeypatch.setattr("warmline.cli.console.open_backend", none)
     plainly(run("doctor"), "ollama serve")
     plainly(run("grade", "-", input=TALK), "ollama serve")
 
@@ -393,3 +398,32 @@ def test_a_file_for_the_lines_that_cannot_be_written_is_said_before_anything_is_
     assert not backend.requests
     assert run("bench", "customer", "--turns", "0").exit_code == 2
     assert run("simulate", "--persona", "a", "--agent", "kind", "--turns", "0").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+def test_a_damaged_database_is_said_before_anything_else(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    assert run("user", "add", "mira", input="a good long one\n").exit_code == 0
+    file = tmp_path / "kept" / "warmline.db"
+    whole = bytearray(file.read_bytes())
+    # Two pages in the middle: the file opens, and what it holds does not fit together.
+    whole[4096 * 3 : 4096 * 5] = b"\xff" * 8192
+    file.write_bytes(whole)
+    plainly(run(command), "is damaged", "warmline restore")
+    assert file.read_bytes() == bytes(whole)
+
+
+def test_backup_and_restore_say_where_things_are(run: Run, tmp_path: Path) -> None:
+    assert run("user", "add", "mira", input="a good long one\n").exit_code == 0
+    assert "keep it safe" in run("backup", "copies/one.db").output
+    plainly(run("backup", "copies/one.db"), "there already")
+    assert run("user", "add", "omar", input="a good long one\n").exit_code == 0
+    restored = run("restore", "copies/one.db")
+    assert restored.exit_code == 0
+    assert "omar" not in run("user", "list").output
+    plainly(run("restore", "copies/none.db"), "no such file", "Nothing was changed")
+    (kept,) = (tmp_path / "kept").glob("warmline-before-*.db")
+    assert kept.name in restored.output
+    assert run("restore", str(kept)).exit_code == 0
+    assert "omar" in run("user", "list").output

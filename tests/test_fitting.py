@@ -102,7 +102,7 @@ def test_calibrate_then_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     async def scripted(settings: Settings) -> Backend:
         return ScriptedBackend(yes=lambda question: 0.5)
 
-    monkeypatch.setattr("warmline.cli._backend", scripted)
+    monkeypatch.setattr("warmline.cli.console.open_backend", scripted)
     monkeypatch.setenv("WARMLINE_TRANSCRIPTS_DIR", str(tmp_path / "db"))
     file = tmp_path / "labels.jsonl"
     # Every session is labelled 5 for asking: a head must learn that, whatever was asked.
