@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
+from warmline.edits import Edit
 from warmline.grader.coaching import Coaching
 from warmline.grader.evidence import Quote
 from warmline.grader.learned import shipped_judge
 from warmline.grader.scoring import Grade, StepGrade
 from warmline.persona import Persona
+from warmline.review import final_grade
 from warmline.rubric import Rubric
 from warmline.store import StoredGrade, StoredTurn
 
@@ -49,14 +53,20 @@ def trust(grade: Grade, rubric: Rubric) -> str:
 
 
 def report_card(
-    stored: StoredGrade, turns: list[StoredTurn], persona: Persona, rubric: Rubric
+    stored: StoredGrade,
+    turns: list[StoredTurn],
+    persona: Persona,
+    rubric: Rubric,
+    edits: Sequence[Edit] = (),
 ) -> dict[str, Any]:
-    """The report card as plain values, ready to be shown.
+    """The report card as plain values, ready to be shown, with what coaches changed.
 
     A trainee sees names, levels and their meaning, their own words, and the coaching: no check,
     no probability, nothing that the persona hides.
     """
-    grade = Grade.model_validate(stored.grade)
+    machines = Grade.model_validate(stored.grade)
+    grade = final_grade(machines, rubric, edits)
+    overrides = {edit.step: edit for edit in edits if edit.kind == "override"}
     coaching = Coaching.model_validate(stored.coaching)
     heading, summary = _opening(grade, persona)
     return {
@@ -70,7 +80,10 @@ def report_card(
         "failed_by": [
             _failed_line(step, rubric) for step in grade.steps if step.id in grade.failed_by
         ],
-        "steps": [_step(step, turns) for step in grade.steps],
+        "steps": [
+            _step(step, turns) | _change(machine, overrides.get(step.id))
+            for step, machine in zip(grade.steps, machines.steps, strict=True)
+        ],
         "coaching": {
             "strengths": [
                 {
@@ -92,7 +105,39 @@ def report_card(
             },
         },
         "trust": trust(grade, rubric),
+        "replies": [
+            {"turn": turn.number, "words": shortened(turn.text)}
+            for turn in turns
+            if turn.role == "agent"
+        ],
     }
+
+
+def coach_words(edit: Edit, turns: list[StoredTurn], rubric: Rubric) -> str:
+    """What a trainee reads of one thing that a coach did; empty if it is nothing to them."""
+    about = "" if edit.turn is None else f" your reply {reply_number(edit.turn, turns)}"
+    match edit.kind:
+        case "override":
+            name = rubric.step(edit.step or "").name
+            after = STATUS_WORDS.get(edit.after or "", edit.after)
+            return f"I changed “{name}” to {after}: {edit.words}"
+        case "comment":
+            return f"About{about or ' this conversation'}: {edit.words}"
+        case "approve":
+            return "I have read this conversation, and your feedback stands."
+        case "try_again":
+            where = f"from{about}" if about else "from the start"
+            return (
+                f"Please try again {where}: {edit.words} "
+                "(“Try a moment again”, below your feedback, takes you there.)"
+            )
+        case _:
+            return ""
+
+
+def shortened(text: str, longest: int = 90) -> str:
+    """The beginning of a message on one line, cut between words."""
+    return textwrap.shorten(text, longest, placeholder=" …")
 
 
 def _opening(grade: Grade, persona: Persona) -> tuple[str, str]:
@@ -136,7 +181,15 @@ def _step(step: StepGrade, turns: list[StoredTurn]) -> dict[str, Any]:
     }
 
 
-def _reply_number(turn: int, turns: list[StoredTurn]) -> int:
+def _change(machine: StepGrade, override: Edit | None) -> dict[str, Any]:
+    """Who changed a step, why, and what the machine had said; nothing if nobody did."""
+    if override is None:
+        return {"changed_by": None}
+    said = STATUS_WORDS.get(machine.status) or f"{machine.level} of {machine.highest}"
+    return {"changed_by": override.coach, "why": override.words, "machine": said}
+
+
+def reply_number(turn: int, turns: list[StoredTurn]) -> int:
     """Which of the agent's replies a turn is, from 1."""
     return sum(one.role == "agent" for one in turns if one.number <= turn)
 
@@ -147,7 +200,7 @@ def _quote(quote: Quote, turns: list[StoredTurn]) -> dict[str, Any]:
         "shows": quote.shows,
         "turn": quote.turn,
         "turn_id": turns[quote.turn].id,
-        "reply": _reply_number(quote.turn, turns),
+        "reply": reply_number(quote.turn, turns),
     }
 
 
@@ -158,7 +211,7 @@ def _next_step(
     if following is None:
         return None
     first = persona.name.split()[0]
-    reply = _reply_number(following.turn, turns)
+    reply = reply_number(following.turn, turns)
     moment = f"Try it where {first} wrote “{following.customer_said}” (before your reply {reply})."
     return {
         "step": following.step,
