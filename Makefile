@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test judge lock schema clean
+.PHONY: run test judge lock audit schema clean
 
 run: $(VENV)/.run
 	@$(BIN)/warmline serve
@@ -34,6 +34,11 @@ $(VENV)/.test: requirements-dev.txt $(VENV)/.run
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra build -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra build --extra dev -c requirements.txt -o requirements-dev.txt
+
+# Compare what is locked with the public list of known holes (needs the network).
+audit: | $(BIN)/python
+	@$(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet pip-audit
+	.audit/bin/pip-audit --requirement requirements.txt --require-hashes --disable-pip
 
 # Train the learned judge anew on rubrics/labelled/; a few minutes.
 judge: $(VENV)/.run

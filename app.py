@@ -4,36 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import traceback
 import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import chainlit as cl
 from chainlit.data.base import BaseDataLayer
+from chainlit.oauth_providers import get_configured_oauth_providers
 from chainlit.types import ThreadDict
 from starlette.datastructures import Headers
 
-from warmline.errors import BackendError, NotFound, TooLittle, WarmlineError
+from warmline.accounts import Who
+from warmline.errors import BackendError, NotFound, NotGraded, TooLittle, WarmlineError
 from warmline.grader.grading import Looking
-from warmline.report import DIFFICULTY_WORDS, report_card
+from warmline.report import DIFFICULTY_WORDS
 from warmline.store import StoredGrade
 from warmline.web import runtime
-from warmline.web.history import COACH, StoreHistory, report_step_id
+from warmline.web.access import login_of
+from warmline.web.history import COACH, HOST, StoreHistory, broken_off, card_of, report_step_id
+from warmline.web.signing_in import local_chat_user, oauth_chat_user
 
 log = logging.getLogger(__name__)
 
-HOST = "Warmline"
 WELCOME = (
     "Welcome. Choose a customer, read the brief, and write to them as you would at work. Nothing "
-    "can go wrong here, and nothing leaves this machine. When you have had enough, press "
-    "**Finish** and you get feedback on what you wrote."
+    "can go wrong here{private}. When you have had enough, press **Finish** and you get feedback "
+    "on what you wrote."
+)
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SIGNED_OUT = (
+    "You are signed out. **Reload the page to sign in again.** What you sent before is kept; if "
+    "you have just typed something, copy it first."
+)
+BROKEN = (
+    "Something went wrong here, and it is our fault, not yours. What you sent is kept. Reload the "
+    "page and go on; if it happens again, tell whoever runs Warmline here when it was."
 )
 
 
 @cl.header_auth_callback
-async def local_user(_: Headers) -> cl.User:
-    """Let the one person on this machine in."""
-    return cl.User(identifier=runtime.LOCAL_USER)
+async def local_user(_: Headers) -> cl.User | None:
+    """Let the one person on this machine in, while there are no accounts."""
+    return await local_chat_user()
+
+
+if get_configured_oauth_providers():
+
+    @cl.oauth_callback
+    async def vouched_for(
+        provider: str,
+        _token: str,
+        _raw: dict[str, str],
+        user: cl.User,
+        _id_token: str | None = None,
+    ) -> cl.User | None:
+        """Let somebody in whom a provider vouches for and who has an account for it."""
+        return await oauth_chat_user(provider, user.identifier)
 
 
 @cl.data_layer
@@ -52,6 +87,35 @@ def _user_id() -> str:
     return str(user.id)
 
 
+def _guarded(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:
+    """Let only somebody who is signed in now reach a handler, and nothing that breaks out of it.
+
+    The page stays open long after it was opened, so each event asks anew. What breaks is logged
+    by its kind and place only: a message could hold what somebody wrote.
+    """
+
+    @wraps(handler)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            if await _who() is None:
+                await _notice(SIGNED_OUT)
+                return None
+            return await handler(*args, **kwargs)
+        except WarmlineError as error:
+            await _notice(await _for_this_person(error))
+        except Exception as error:
+            log.error("%s in %s at %s", type(error).__name__, handler.__name__, _place(error))
+            await _notice(BROKEN)
+        return None
+
+    return guarded
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:])
+
+
 async def _owned(session_id: str) -> bool:
     """Whether a session exists and is this person's: what comes from a browser is only a claim."""
     try:
@@ -59,6 +123,14 @@ async def _owned(session_id: str) -> bool:
     except NotFound:
         return False
     return session.user_id == _user_id()
+
+
+async def _exists(session_id: str) -> bool:
+    try:
+        await runtime.current().store.session(session_id)
+    except NotFound:
+        return False
+    return True
 
 
 async def _notice(text: str, *actions: cl.Action) -> None:
@@ -86,6 +158,7 @@ async def _show_bar() -> None:
 
 
 @cl.on_chat_start
+@_guarded
 async def start() -> None:
     """Show the customers to choose from, or start with the one that was asked for."""
     parts = runtime.current()
@@ -105,11 +178,22 @@ async def start() -> None:
         }
         for entry in sorted(parts.library.personas.values(), key=lambda e: e.item.difficulty)
     ]
+    required = await parts.accounts.login_required()
+    alone = "" if required else " There are no accounts here: you have every role."
     picker = cl.CustomElement(
-        name="PersonaPicker", props={"personas": personas, "engine": parts.engine}
+        name="PersonaPicker", props={"personas": personas, "engine": parts.engine + alone}
     )
-    message = await cl.Message(author=HOST, content=WELCOME, elements=[picker]).send()
+    welcome = WELCOME.format(private="" if parts.remote else ", and nothing leaves this machine")
+    if news := await parts.store.with_news(_user_id()):
+        links = ", ".join(f"[{_as_text(one.title)}](/thread/{one.id})" for one in news[:5])
+        await _notice(f"A coach has written to you about {links}.")
+    message = await cl.Message(author=HOST, content=welcome, elements=[picker]).send()
     cl.user_session.set("picker", message.id)
+
+
+def _as_text(words: str) -> str:
+    """Words that are shown as they are, where Markdown is read."""
+    return re.sub(r"([\\`*_{}\[\]<>()#|~&!])", r"\\\1", words)
 
 
 async def _begin(persona_id: str) -> None:
@@ -125,6 +209,7 @@ async def _begin(persona_id: str) -> None:
 
 
 @cl.action_callback("choose_persona")
+@_guarded
 async def choose_persona(action: cl.Action) -> str:
     """Start a session with the chosen customer."""
     persona_id = str(action.payload.get("persona_id", ""))
@@ -132,6 +217,8 @@ async def choose_persona(action: cl.Action) -> str:
     parts.library.persona(persona_id)
     if await _owned(_session_id()):
         return "started"
+    if await _exists(_session_id()):
+        raise WarmlineError("That conversation is somebody else's. Press New practice.")
     if picker := cl.user_session.get("picker"):
         await cl.Message(id=str(picker), content="").remove()
     await _begin(persona_id)
@@ -139,6 +226,7 @@ async def choose_persona(action: cl.Action) -> str:
 
 
 @cl.on_message
+@_guarded
 async def hear(message: cl.Message) -> None:
     """Keep what the trainee wrote, then let the customer answer."""
     parts = runtime.current()
@@ -165,21 +253,52 @@ async def _let_customer_answer() -> None:
             async for sentence in answer:
                 await line.stream_token(sentence)
     except asyncio.CancelledError:
-        if line.content:
-            await line.send()
+        await _say_broken_off(line)
         raise
-    except BackendError as error:
-        if line.content:
-            await line.send()
-        again = cl.Action(name="answer_again", payload={}, label="Ask for the answer again")
-        await _notice(f"{error}\n\nYour message is kept.", again)
+    except WarmlineError as error:
+        await _say_broken_off(line, f"{await _for_this_person(error)}\n\n")
         return
-    if line.content:
-        await line.send()
     view = await parts.practice.view(_session_id())
+    if view.turns[-1].partial:
+        await _say_broken_off(line)
+    elif line.content:
+        await line.send()
     if view.session.status == "over":
         await _notice(_end_of_talk(view.state.ended, persona.name))
     await _show_bar()
+
+
+async def _for_this_person(error: WarmlineError) -> str:
+    """An error in words for whoever is there: what to mend is for whoever runs the machine."""
+    failed = error if isinstance(error, BackendError) else error.__cause__
+    who = await _who()
+    if not isinstance(failed, BackendError) or (who and who.has("admin")):
+        return str(error)
+    log.warning("the language model failed: %s", type(failed).__name__)
+    what = "Not graded: the" if isinstance(error, NotGraded) else "The"
+    return (
+        f"{what} language model did not answer. Try again in a moment; if it happens again, tell "
+        "whoever runs Warmline here."
+    )
+
+
+async def _who() -> Who | None:
+    """Who has this page open, as the database has them now."""
+    session = cl.context.session
+    who = await runtime.current().accounts.who(login_of(session.token))
+    if who is None or session.user is None or who.user.identifier != session.user.identifier:
+        return None
+    return who
+
+
+async def _say_broken_off(line: cl.Message, why: str = "") -> None:
+    """Keep half a line as half a line; where there is none yet, offer to ask for it again."""
+    if line.content:
+        await line.send()
+        await _notice(f"{why}{broken_off(line.author)}")
+        return
+    again = cl.Action(name="answer_again", payload={}, label="Ask for the answer again")
+    await _notice(f"{why}Your message is kept.", again)
 
 
 def _end_of_talk(ended: str | None, name: str) -> str:
@@ -193,6 +312,7 @@ def _end_of_talk(ended: str | None, name: str) -> str:
 
 
 @cl.action_callback("answer_again")
+@_guarded
 async def answer_again(_: cl.Action) -> None:
     """Ask again for an answer that failed."""
     if await _owned(_session_id()):
@@ -200,6 +320,7 @@ async def answer_again(_: cl.Action) -> None:
 
 
 @cl.on_window_message
+@_guarded
 async def from_bar(data: Any) -> None:
     """Take what the practice bar says; it passes through the page, so nothing is trusted."""
     if not isinstance(data, dict) or data.get("warmline") != "to-server":
@@ -209,6 +330,7 @@ async def from_bar(data: Any) -> None:
 
 
 @cl.action_callback("grade_again")
+@_guarded
 async def grade_again(_: cl.Action) -> None:
     """Try a grading that failed once more."""
     if await _owned(_session_id()):
@@ -239,7 +361,7 @@ async def _finish() -> None:
     except WarmlineError as error:
         await status.remove()
         again = cl.Action(name="grade_again", payload={}, label="Try the grading again")
-        await _notice(str(error), again)
+        await _notice(await _for_this_person(error), again)
     finally:
         del parts.finishing[_session_id()]
         finished.set()
@@ -257,19 +379,15 @@ async def _wait_for_grade() -> None:
 
 
 async def _show_report(stored: StoredGrade) -> None:
-    parts = runtime.current()
-    view = await parts.practice.view(_session_id())
-    persona = await parts.practice.persona_of(view.session)
-    rubric = await parts.practice.rubric_of(view.session)
-    card = cl.CustomElement(
-        name="ReportCard", props=report_card(stored, view.turns, persona, rubric.item)
-    )
+    view = await runtime.current().practice.view(_session_id())
+    card = cl.CustomElement(name="ReportCard", props=await card_of(view, stored))
     await cl.Message(
         id=report_step_id(_session_id()), author=COACH, content="Your feedback:", elements=[card]
     ).send()
 
 
 @cl.action_callback("practise_again")
+@_guarded
 async def practise_again(action: cl.Action) -> str:
     """Remember the customer for the new conversation that the page opens next."""
     session_id = str(action.payload.get("session_id", ""))
@@ -281,7 +399,20 @@ async def practise_again(action: cl.Action) -> str:
     return "ready"
 
 
+@cl.action_callback("try_again")
+@_guarded
+async def try_again(action: cl.Action) -> str:
+    """Go on from a reply of a finished conversation, in a new one; returns the new one's id."""
+    source = str(action.payload.get("session_id", ""))
+    turn = action.payload.get("turn")
+    if not await _owned(source) or not isinstance(turn, int):
+        raise WarmlineError("There is no such reply to try again.")
+    view = await runtime.current().practice.try_again(str(uuid.uuid4()), source, turn)
+    return view.session.id
+
+
 @cl.action_callback("another_customer")
+@_guarded
 async def another_customer(_: cl.Action) -> str:
     """Forget any customer asked for, so that the next page shows the choice."""
     runtime.current().wanted.pop(_user_id(), None)
@@ -289,6 +420,7 @@ async def another_customer(_: cl.Action) -> str:
 
 
 @cl.on_chat_resume
+@_guarded
 async def resume(thread: ThreadDict) -> None:
     """Take a session up again: show its bar, and answer what was left unanswered."""
 

@@ -103,6 +103,18 @@
     render();
   });
 
+  // Whoever had to sign in on the way to one of the other pages is taken there afterwards.
+  const pages = ["/your-data", "/desk", "/accounts"];
+  const path = window.location.pathname;
+  const then = new URLSearchParams(window.location.search).get("then");
+  if (path === "/login" && pages.includes(then)) {
+    const watch = window.setInterval(() => {
+      if (window.location.pathname === "/login") return;
+      window.clearInterval(watch);
+      window.location.replace(then);
+    }, 200);
+  }
+
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && open) {
       open = false;

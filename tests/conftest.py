@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from served import browser
 from warmline.backends import prepare_builtin, show_progress
 from warmline.library import Library, read_library
 from warmline.settings import PROJECT, Settings
@@ -44,3 +46,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     opened = await Store.open(tmp_path / "warmline.db")
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with browser() as opened:
+        yield opened

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from ruamel.yaml import YAML
 
 from ollama_stub import OllamaStub, Script, running_stub
-from served import Server, Traffic, browser, choose, lines, send, wait_for_answer
+from served import Server, Traffic, choose, lines, send, wait_for_answer
 from warmline.library import Library
 from warmline.persona import Persona, mentions
 from warmline.settings import PROJECT
@@ -29,12 +29,6 @@ KIND = [
     "You won't have to explain this to anybody again. I'll ring you on Friday to make sure.",
     "Thank you for telling me about Ronald, Mrs Pell. Please take good care of yourself.",
 ]
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -353,7 +347,9 @@ def test_only_the_owner_can_open_a_session(quick: Server, page: Page) -> None:
     assert page.request.get(f"{quick.address}/project/thread/{nobody}").status == 404
     db = sqlite3.connect(quick.folder / "transcripts" / "warmline.db")
     with db:
-        db.execute("INSERT INTO users VALUES ('u2', 'somebody else', 'trainee', '2026-01-01')")
+        db.execute(
+            "INSERT INTO users (id, identifier, created_at) VALUES ('u2', 'else', '2026-01-01')"
+        )
         db.execute("UPDATE sessions SET user_id = 'u2' WHERE id = ?", (mine,))
     db.close()
     answer = page.request.get(f"{quick.address}/project/thread/{mine}")

@@ -50,7 +50,13 @@ const Step = ({ step }) => (
       <h4>{step.name}</h4>
       <Level step={step} />
     </div>
+    {step.changed_by && (
+      <p className="wl-changed">
+        {step.changed_by} changed this; the machine had said {step.machine}.
+      </p>
+    )}
     <p>{step.status === "graded" ? step.means : step.reason}</p>
+    {step.changed_by && step.status === "graded" && <p>“{step.why}”</p>}
     {step.evidence.map((quote) => (
       <Quote key={`${quote.turn_id}-${quote.quote}`} quote={quote} />
     ))}
@@ -68,6 +74,17 @@ export default function ReportCard() {
       await callAction({ name, payload: { session_id: props.session_id } });
       window.location.assign("/");
     } catch {
+      setBusy(false);
+    }
+  };
+
+  const again = async (turn) => {
+    setBusy(true);
+    try {
+      const payload = { session_id: props.session_id, turn };
+      const { response } = await callAction({ name: "try_again", payload });
+      if (response) window.location.assign(`/thread/${response}`);
+    } finally {
       setBusy(false);
     }
   };
@@ -130,7 +147,39 @@ export default function ReportCard() {
         </ul>
       </section>
 
+      {props.compare && (
+        <p>
+          <a href={props.compare}>Compare it with your earlier try</a>
+        </p>
+      )}
+      <details className="wl-again">
+        <summary>Try a moment again</summary>
+        <p>
+          Go back to one of your replies and write it anew. The customer stands where they stood
+          then; this conversation stays as it is.
+        </p>
+        <ol>
+          {props.replies.map((reply) => (
+            <li key={reply.turn}>
+              <span>“{reply.words}”</span>
+              <button
+                type="button"
+                className="wl-button"
+                disabled={busy}
+                data-again={reply.turn}
+                onClick={() => again(reply.turn)}
+              >
+                Try again from here
+              </button>
+            </li>
+          ))}
+        </ol>
+      </details>
+
       <p className="wl-muted">{props.trust}</p>
+      <p className="wl-muted">
+        <a href="/your-data">See who can read this, share it, or delete it</a>
+      </p>
       <div className="wl-actions">
         <button
           type="button"

@@ -23,16 +23,38 @@ from chainlit.types import (
 from chainlit.user import PersistedUser, User
 
 from warmline.errors import NotFound
-from warmline.report import report_card
-from warmline.store import StoredSession, StoredUser
+from warmline.people import User as StoredUser
+from warmline.report import coach_words, report_card
+from warmline.sessions import View
+from warmline.store import StoredGrade, StoredSession
 from warmline.web import runtime
 
+HOST = "Warmline"
 COACH = "Your coach"
+
+#: The longest title that a trainee may give a session, in characters.
+LONGEST_TITLE = 120
 
 
 def report_step_id(session_id: str) -> str:
     """The id of the message that carries a session's report card."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:report:{session_id}"))
+
+
+async def card_of(view: View, stored: StoredGrade) -> dict[str, Any]:
+    """A session's report card as its owner sees it, with the way to an earlier try if it is one."""
+    parts = runtime.current()
+    session = view.session
+    persona = await parts.practice.persona_of(session)
+    rubric = (await parts.practice.rubric_of(session)).item
+    edits = await parts.reviews.edits.of(session.id)
+    card = report_card(stored, view.turns, persona, rubric, edits)
+    return {**card, "compare": f"/compare/{session.id}" if session.branch_of else None}
+
+
+def broken_off(name: str) -> str:
+    """What is said after half a line of the customer's."""
+    return f"{name}'s line was broken off here. Write on as if they had stopped there."
 
 
 def _persisted(user: StoredUser) -> PersistedUser:
@@ -46,34 +68,41 @@ class StoreHistory(BaseDataLayer):
 
     async def get_user(self, identifier: str) -> PersistedUser | None:
         """The user of that name."""
-        user = await runtime.current().store.find_user(identifier)
+        user = await runtime.current().accounts.people.find(identifier)
         return _persisted(user) if user else None
 
     async def create_user(self, user: User) -> PersistedUser | None:
-        """The user of that name, made if there is none."""
-        return _persisted(await runtime.current().store.user(user.identifier))
+        """The user of that name. People are made by ``Accounts``, never by signing in."""
+        return await self.get_user(user.identifier)
 
     async def list_threads(
         self, pagination: Pagination, filters: ThreadFilter
     ) -> PaginatedResponse[ThreadDict]:
         """A page of a user's sessions, newest first, without their turns."""
         store = runtime.current().store
-        found = await store.sessions(
-            filters.userId, before=pagination.cursor, limit=pagination.first + 1
-        )
-        page = found[: pagination.first]
         if filters.search:
-            hits = {hit[0] for hit in await store.search(filters.search, limit=500)}
-            asked = filters.search.lower()
-            page = [s for s in page if s.id in hits or asked in s.title.lower()]
+            found = await self._matching(filters.userId or "", filters.search)
+        else:
+            found = await store.sessions(
+                filters.userId or "", before=pagination.cursor, limit=pagination.first + 1
+            )
+        page = found if filters.search else found[: pagination.first]
         return PaginatedResponse(
             data=[_thread(session, filters.userId or "", [], []) for session in page],
             pageInfo=PageInfo(
-                hasNextPage=len(found) > pagination.first,
+                hasNextPage=len(found) > len(page),
                 startCursor=page[0].id if page else None,
                 endCursor=page[-1].id if page else None,
             ),
         )
+
+    async def _matching(self, user_id: str, words: str) -> list[StoredSession]:
+        """All of a user's sessions in whose title or turns the words stand, newest first."""
+        store = runtime.current().store
+        hits = await store.search(words, user_id=user_id, limit=1000)
+        said = {session_id for session_id, _, _ in hits}
+        sessions = await store.sessions(user_id, limit=-1)
+        return [s for s in sessions if s.id in said or words.lower() in s.title.lower()]
 
     async def get_thread_author(self, thread_id: str) -> str:
         """The name of the user whose session this is; empty, which is nobody, if there is none."""
@@ -82,7 +111,7 @@ class StoreHistory(BaseDataLayer):
             session = await store.session(thread_id)
         except NotFound:
             return ""
-        return await store.user_name(session.user_id)
+        return (await runtime.current().accounts.people.user(session.user_id)).identifier
 
     async def get_thread(self, thread_id: str) -> ThreadDict | None:
         """A session with its turns and, once graded, its report card."""
@@ -92,42 +121,27 @@ class StoreHistory(BaseDataLayer):
         except NotFound:
             return None
         persona = await parts.practice.persona_of(view.session)
-        steps: list[StepDict] = [
-            {
-                "id": turn.id,
-                "threadId": thread_id,
-                "parentId": None,
-                "name": persona.name if turn.role == "customer" else "You",
-                "type": "assistant_message" if turn.role == "customer" else "user_message",
-                "output": turn.text,
-                "input": "",
-                "createdAt": turn.created_at,
-                "start": turn.created_at,
-                "end": turn.created_at,
-                "streaming": False,
-                "isError": False,
-                "waitForAnswer": False,
-                "metadata": {},
-            }
-            for turn in view.turns
-        ]
+        steps: list[StepDict] = []
+        for turn in view.turns:
+            mine = turn.role == "agent"
+            name = "You" if mine else persona.name
+            steps.append(_step(thread_id, turn.id, name, turn.text, turn.created_at, mine=mine))
+            if turn.partial:
+                note = str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:broken-off:{turn.id}"))
+                steps.append(_step(thread_id, note, HOST, broken_off(name), turn.created_at))
         elements: list[ElementDict] = []
         stored = await parts.store.grade(thread_id)
         if stored is not None:
-            rubric = await parts.practice.rubric_of(view.session)
+            rubric = (await parts.practice.rubric_of(view.session)).item
             report = report_step_id(thread_id)
-            steps.append(
-                {
-                    **steps[0],
-                    "id": report,
-                    "name": COACH,
-                    "type": "assistant_message",
-                    "output": "Your feedback:",
-                    "createdAt": stored.created_at,
-                    "start": stored.created_at,
-                    "end": stored.created_at,
-                }
-            )
+            edits = await parts.reviews.edits.of(thread_id)
+            steps.append(_step(thread_id, report, COACH, "Your feedback:", stored.created_at))
+            for edit in edits:
+                if words := coach_words(edit, view.turns, rubric):
+                    note = str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:edit:{edit.id}"))
+                    steps.append(_step(thread_id, note, edit.coach, words, edit.at))
+            if edits:
+                await parts.store.owner_saw(thread_id, edits[-1].id)
             elements.append(
                 {
                     "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:card:{thread_id}")),
@@ -137,11 +151,11 @@ class StoreHistory(BaseDataLayer):
                     "display": "inline",
                     "forId": report,
                     "mime": "application/json",
-                    "props": report_card(stored, view.turns, persona, rubric.item),
+                    "props": await card_of(view, stored),
                 }
             )
-        name = await parts.store.user_name(view.session.user_id)
-        return _thread(view.session, name, steps, elements)
+        owner = await parts.accounts.people.user(view.session.user_id)
+        return _thread(view.session, owner.identifier, steps, elements)
 
     async def delete_thread(self, thread_id: str) -> None:
         """Delete a session with everything that belongs to it."""
@@ -176,7 +190,13 @@ class StoreHistory(BaseDataLayer):
         metadata: dict[str, Any] | None = None,
         tags: list[str] | None = None,
     ) -> None:
-        """Heard and left: a session's title is its persona's, and nothing else is kept of it."""
+        """Keep a new title; nothing else that Chainlit would write of a session is kept.
+
+        A call that names the user is not from a person: it is how Chainlit begins a session.
+        """
+        title = " ".join((name or "").split())[:LONGEST_TITLE]
+        if title and user_id is None:
+            await runtime.current().store.rename_session(thread_id, title)
 
     async def delete_feedback(self, feedback_id: str) -> bool:
         """No feedback is kept."""
@@ -196,6 +216,27 @@ class StoreHistory(BaseDataLayer):
 
     async def close(self) -> None:
         """The store is closed by the server."""
+
+
+def _step(
+    thread_id: str, step_id: str, name: str, text: str, at: str, *, mine: bool = False
+) -> StepDict:
+    return {
+        "id": step_id,
+        "threadId": thread_id,
+        "parentId": None,
+        "name": name,
+        "type": "user_message" if mine else "assistant_message",
+        "output": text,
+        "input": "",
+        "createdAt": at,
+        "start": at,
+        "end": at,
+        "streaming": False,
+        "isError": False,
+        "waitForAnswer": False,
+        "metadata": {},
+    }
 
 
 def _thread(

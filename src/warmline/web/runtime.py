@@ -7,23 +7,32 @@ they find the practice; everything below the web layer takes what it needs as an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from warmline.accounts import Accounts
+from warmline.address import is_loopback, with_scheme
 from warmline.backends import Backend, Speed, make_backend
+from warmline.desk import Desk
 from warmline.errors import BackendError, WarmlineError
 from warmline.library import Library, read_library
+from warmline.people import People
 from warmline.practice import Practice, make_practice
+from warmline.retention import forget_copies, forget_old
+from warmline.review import Reviews
 from warmline.settings import Settings
 from warmline.store import Store
 
-log = logging.getLogger(__name__)
+#: A day, in seconds.
+_DAY_S = 24 * 60 * 60
 
-#: Who uses the product while no accounts are made: one person on this machine, with every role.
-LOCAL_USER = "you"
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -35,6 +44,9 @@ class Runtime:
     library: Library
     backend: Backend
     practice: Practice
+    accounts: Accounts
+    reviews: Reviews
+    desk: Desk
     #: The customer a person asked for before their page went to a new conversation.
     wanted: dict[str, str] = field(default_factory=dict)
     #: Sessions that are being graded, and the event of their end: a second press of Finish starts
@@ -45,15 +57,47 @@ class Runtime:
     speed: Speed | None = None
     measuring: asyncio.Task[None] | None = None
 
+    #: Deletes what is older than the settings allow, once a day.
+    forgetting: asyncio.Task[None] | None = None
+
+    @property
+    def remote(self) -> str:
+        """Where the model is, if that is another machine; empty if nothing leaves this one."""
+        address = {"ollama": self.settings.ollama_host, "openai": self.settings.openai_url}.get(
+            self.backend.name, ""
+        )
+        if not address or is_loopback(address):
+            return ""
+        return urlsplit(with_scheme(address)).hostname or ""
+
     @property
     def engine(self) -> str:
         """Which backend and model are in use, and how fast, in one line."""
-        where = {"embedded": "inside Warmline", "ollama": "in Ollama"}[self.backend.name]
-        line = f"The customer is played by {self.backend.model}, running {where}."
+        where = {
+            "embedded": "inside Warmline",
+            "ollama": "in Ollama",
+            "openai": "on a model server",
+        }[self.backend.name]
+        machine = f" on {self.remote}, where what you write is sent" if self.remote else ""
+        line = f"The customer is played by {self.backend.model}, running {where}{machine}."
         if self.speed is None:
             return line
         reads, writes = self.speed.reads, self.speed.writes
         return f"{line} It reads about {reads:.0f} and writes about {writes:.0f} tokens a second."
+
+    async def forget_old(self) -> None:
+        """Once a day, delete the sessions that are older than the settings allow."""
+        while True:
+            try:
+                gone = await forget_old(
+                    self.store, self.settings.retention_days, self.store.database.file.parent
+                )
+                if gone:
+                    log.info("%d old sessions were deleted", gone)
+                forget_copies(self.store.database.file)
+            except WarmlineError as error:
+                log.warning("old sessions could not be deleted: %s", error)
+            await asyncio.sleep(_DAY_S)
 
     async def measure(self) -> None:
         """Find out how fast the model is here."""
@@ -88,6 +132,7 @@ async def start(
     global _current
     store = await Store.open(settings.database)
     try:
+        await store.database.check()
         library = read_library(settings.personas_dir, settings.rubrics_dir)
         if not library.personas:
             problems = "\n".join(map(str, library.problems)) or f"{settings.personas_dir} is empty"
@@ -101,8 +146,23 @@ async def start(
     except BaseException:
         await store.close()
         raise
-    _current = Runtime(settings, store, library, backend, practice)
+    accounts = Accounts(
+        People(store.database),
+        loopback=is_loopback(settings.host) and settings.public_url is None,
+        login_hours=settings.login_hours,
+    )
+    _current = Runtime(
+        settings,
+        store,
+        library,
+        backend,
+        practice,
+        accounts,
+        Reviews(practice),
+        Desk(store.database),
+    )
     _current.measuring = asyncio.create_task(_current.measure())
+    _current.forgetting = asyncio.create_task(_current.forget_old())
     return _current
 
 
@@ -110,9 +170,10 @@ async def stop() -> None:
     """Let everything go, in the order in which it depends on each other."""
     global _current
     if _current is not None:
-        if _current.measuring is not None:
-            _current.measuring.cancel()
-            await asyncio.gather(_current.measuring, return_exceptions=True)
+        tasks = [task for task in (_current.measuring, _current.forgetting) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await _current.practice.close()
         await _current.backend.aclose()
         await _current.store.close()
@@ -124,6 +185,11 @@ def auth_secret(folder: Path) -> str:
     file = folder / ".auth-secret"
     folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_hex(32), encoding="ascii")
+        made = folder / f".auth-secret-{os.getpid()}"
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_hex(32), encoding="ascii")
+        # Put in place in one step: of two processes that start at once, one is first.
+        with contextlib.suppress(FileExistsError):
+            os.link(made, file)
+        made.unlink()
     return file.read_text(encoding="ascii").strip()

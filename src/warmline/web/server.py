@@ -8,13 +8,14 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 
 from warmline.errors import WarmlineError
 from warmline.settings import PROJECT, Settings
 from warmline.web import runtime
 from warmline.web.avatars import initials_svg
-from warmline.web.offline import OfflinePages
+from warmline.web.safe_pages import SafePages
+from warmline.web.templating import refused
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -24,17 +25,28 @@ def create_app(settings: Settings) -> FastAPI:
     """
     os.environ["CHAINLIT_APP_ROOT"] = str(PROJECT)
     os.environ["CHAINLIT_AUTH_SECRET"] = runtime.auth_secret(settings.transcripts_dir)
-    # Chainlit reads both at import, so it comes in only now.
+    if settings.public_url:
+        os.environ["CHAINLIT_URL"] = settings.public_url
+    # Chainlit reads these at import, so it comes in only now.
     from chainlit.utils import mount_chainlit
 
+    from warmline.web import desk_pages, pages, signing_in, sockets
+    from warmline.web.access import LARGEST_BODY, Door
+
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(OfflinePages)
+    secure = (settings.public_url or "").startswith("https:")
+    app.add_middleware(Door, accounts=runtime.current().accounts, public_url=settings.public_url)
+    app.add_middleware(SafePages, secure=secure)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.include_router(signing_in.router)
+    app.include_router(pages.router)
+    app.include_router(desk_pages.router)
+    app.include_router(sockets.router)
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
-        """Say that the server is up, and with which model."""
-        backend = runtime.current().backend
-        return {"status": "ok", "backend": backend.name, "model": backend.model}
+        """Say that the server is up."""
+        return {"status": "ok"}
 
     @app.get("/avatars/{name}")
     async def avatar(name: str) -> Response:
@@ -44,7 +56,13 @@ def create_app(settings: Settings) -> FastAPI:
     # It reports at every page that only one language has a help text; the help is English.
     logging.getLogger("chainlit").setLevel(logging.ERROR)
     mount_chainlit(app, str(PROJECT / "app.py"), path="/")
+    sockets.close_other_events(LARGEST_BODY)
     return app
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refused(error.status_code, str(error.detail), request.headers)
 
 
 async def listen(app: FastAPI, settings: Settings, ready: Callable[[], object]) -> None:
@@ -60,7 +78,14 @@ async def listen(app: FastAPI, settings: Settings, ready: Callable[[], object]) 
             f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
             "Stop what uses that port, or set another: WARMLINE_PORT=8001"
         ) from error
-    config = uvicorn.Config(app, log_level="warning", lifespan="off")
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="off",
+        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=bool(settings.trusted_proxies),
+        server_header=False,
+    )
     server = uvicorn.Server(config)
     with listener:
         ready()

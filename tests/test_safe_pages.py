@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from warmline.web.offline import OfflinePages, policy_for, without_outside_links
+from warmline.web.safe_pages import SafePages, policy_for, without_outside_links
 
 PAGE = b"""<!doctype html><html><head>
 <link rel="preconnect" href="https://fonts.example.com" crossorigin>
@@ -69,7 +69,7 @@ async def fetch(
             more = number < len(chunks)
             await send({"type": "http.response.body", "body": chunk, "more_body": more})
 
-    transport = httpx.ASGITransport(OfflinePages(page))
+    transport = httpx.ASGITransport(SafePages(page))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
         return await client.get("/", headers={"accept": accept, "accept-encoding": "gzip"}), asked
 
@@ -99,7 +99,9 @@ async def test_every_answer_has_the_safe_headers(content_type: str) -> None:
     response, _ = await fetch([b"{}"], content_type)
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "same-origin"
-    assert "default-src 'self'" in response.headers["content-security-policy"]
+    assert response.headers["x-frame-options"] == "DENY"
+    assert response.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
 async def test_a_websocket_is_left_alone() -> None:
@@ -111,5 +113,5 @@ async def test_a_websocket_is_left_alone() -> None:
     async def nothing(*_: object) -> dict[str, object]:
         return {}
 
-    await OfflinePages(app)({"type": "websocket", "headers": []}, nothing, nothing)  # type: ignore[arg-type]
+    await SafePages(app)({"type": "websocket", "headers": []}, nothing, nothing)  # type: ignore[arg-type]
     assert seen == ["websocket"]

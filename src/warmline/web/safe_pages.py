@@ -1,4 +1,4 @@
-"""Pages that ask nothing of any other machine.
+"""Pages that ask nothing of any other machine, and run nothing but our own program.
 
 The chat page, as it comes, names a font host and a style sheet on a CDN. Those links are taken
 out of every page, and a content security policy forbids the browser to go anywhere else.
@@ -26,6 +26,25 @@ POLICY = (
 )
 
 
+#: A page without any script gets a policy that lets none run.
+PLAIN_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+#: What is the same for everybody, and may stay in the browser's cache.
+_CACHED = ("/assets/", "/public/", "/favicon", "/logo", "/avatars/")
+
+
 def without_outside_links(page: bytes) -> bytes:
     """An HTML page without links to other hosts."""
     return _OUTSIDE_META.sub(b"", _OUTSIDE_LINK.sub(b"", page))
@@ -33,6 +52,8 @@ def without_outside_links(page: bytes) -> bytes:
 
 def policy_for(page: bytes) -> str:
     """The content security policy for a page: its own inline scripts by their hash."""
+    if b"<script" not in page:
+        return PLAIN_POLICY
     hashes = (
         base64.b64encode(hashlib.sha256(script).digest()).decode()
         for script in _INLINE_SCRIPT.findall(page)
@@ -40,11 +61,28 @@ def policy_for(page: bytes) -> str:
     return POLICY.format(scripts="".join(f" 'sha256-{digest}'" for digest in hashes))
 
 
-class OfflinePages:
-    """ASGI middleware: cleans HTML pages, and adds safe headers to every answer."""
+class SafePages:
+    """ASGI middleware: cleans HTML pages, and adds safe headers to every answer.
 
-    def __init__(self, app: ASGIApp) -> None:
+    With ``secure``, where browsers come over HTTPS, they are told to come no other way.
+    """
+
+    def __init__(self, app: ASGIApp, *, secure: bool = False) -> None:
         self.app = app
+        self.secure = secure
+
+    def _make_safe(self, headers: MutableHeaders, path: str) -> None:
+        headers.update(_HEADERS)
+        if not path.startswith(_CACHED):
+            headers["Cache-Control"] = "no-store"
+        if not self.secure:
+            return
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+        cookies = headers.getlist("set-cookie")
+        del headers["set-cookie"]
+        for cookie in cookies:
+            marked = "; secure" in cookie.lower()
+            headers.append("set-cookie", cookie if marked else f"{cookie}; Secure")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -62,12 +100,11 @@ class OfflinePages:
             nonlocal start, body
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"
+                self._make_safe(headers, scope["path"])
                 if headers.get("content-type", "").startswith("text/html"):
                     start = message
                     return
-                headers["Content-Security-Policy"] = POLICY.format(scripts="")
+                headers["Content-Security-Policy"] = PLAIN_POLICY
             elif message["type"] == "http.response.body" and start is not None:
                 body += message.get("body", b"")
                 if message.get("more_body"):
