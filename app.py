@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable
@@ -22,10 +21,10 @@ from starlette.datastructures import Headers
 from warmline.accounts import Who
 from warmline.errors import BackendError, NotFound, NotGraded, TooLittle, WarmlineError
 from warmline.grader.grading import Looking
-from warmline.report import DIFFICULTY_WORDS
+from warmline.report import DIFFICULTY_WORDS, as_text
 from warmline.store import StoredGrade
 from warmline.web import runtime
-from warmline.web.access import login_of
+from warmline.web.access import who_by
 from warmline.web.history import COACH, HOST, StoreHistory, broken_off, card_of, report_step_id
 from warmline.web.signing_in import local_chat_user, oauth_chat_user
 
@@ -125,6 +124,13 @@ async def _owned(session_id: str) -> bool:
     return session.user_id == _user_id()
 
 
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
 async def _exists(session_id: str) -> bool:
     try:
         await runtime.current().store.session(session_id)
@@ -185,15 +191,10 @@ async def start() -> None:
     )
     welcome = WELCOME.format(private="" if parts.remote else ", and nothing leaves this machine")
     if news := await parts.store.with_news(_user_id()):
-        links = ", ".join(f"[{_as_text(one.title)}](/thread/{one.id})" for one in news[:5])
+        links = ", ".join(f"[{as_text(one.title)}](/thread/{one.id})" for one in news[:5])
         await _notice(f"A coach has written to you about {links}.")
     message = await cl.Message(author=HOST, content=welcome, elements=[picker]).send()
     cl.user_session.set("picker", message.id)
-
-
-def _as_text(words: str) -> str:
-    """Words that are shown as they are, where Markdown is read."""
-    return re.sub(r"([\\`*_{}\[\]<>()#|~&!])", r"\\\1", words)
 
 
 async def _begin(persona_id: str) -> None:
@@ -204,7 +205,7 @@ async def _begin(persona_id: str) -> None:
     cl.context.session.has_first_interaction = True
     await cl.context.emitter.init_thread(view.session.title)
     opening = view.turns[0]
-    await cl.Message(id=opening.id, author=persona.name, content=opening.text).send()
+    await cl.Message(id=opening.id, author=persona.name, content=as_text(opening.text)).send()
     await _show_bar()
 
 
@@ -217,6 +218,8 @@ async def choose_persona(action: cl.Action) -> str:
     parts.library.persona(persona_id)
     if await _owned(_session_id()):
         return "started"
+    if not _is_uuid(_session_id()):
+        raise WarmlineError("This page has no proper address. Press New practice.")
     if await _exists(_session_id()):
         raise WarmlineError("That conversation is somebody else's. Press New practice.")
     if picker := cl.user_session.get("picker"):
@@ -251,7 +254,7 @@ async def _let_customer_answer() -> None:
     try:
         async with aclosing(parts.practice.answer(_session_id(), line_id=line.id)) as answer:
             async for sentence in answer:
-                await line.stream_token(sentence)
+                await line.stream_token(as_text(sentence))
     except asyncio.CancelledError:
         await _say_broken_off(line)
         raise
@@ -271,8 +274,10 @@ async def _let_customer_answer() -> None:
 async def _for_this_person(error: WarmlineError) -> str:
     """An error in words for whoever is there: what to mend is for whoever runs the machine."""
     failed = error if isinstance(error, BackendError) else error.__cause__
+    if not isinstance(failed, BackendError):
+        return str(error)
     who = await _who()
-    if not isinstance(failed, BackendError) or (who and who.has("admin")):
+    if who and who.has("admin"):
         return str(error)
     log.warning("the language model failed: %s", type(failed).__name__)
     what = "Not graded: the" if isinstance(error, NotGraded) else "The"
@@ -284,11 +289,7 @@ async def _for_this_person(error: WarmlineError) -> str:
 
 async def _who() -> Who | None:
     """Who has this page open, as the database has them now."""
-    session = cl.context.session
-    who = await runtime.current().accounts.who(login_of(session.token))
-    if who is None or session.user is None or who.user.identifier != session.user.identifier:
-        return None
-    return who
+    return await who_by(runtime.current().accounts, cl.context.session.token)
 
 
 async def _say_broken_off(line: cl.Message, why: str = "") -> None:
@@ -342,10 +343,10 @@ async def _finish() -> None:
     if _session_id() in parts.finishing:
         return
     parts.finishing[_session_id()] = finished = asyncio.Event()
-    await _show_bar()
     status = cl.Message(author=COACH, content="Reading your conversation…")
-    await status.send()
     try:
+        await _show_bar()
+        await status.send()
         async with aclosing(parts.practice.finish(_session_id())) as steps:
             async for step in steps:
                 if isinstance(step, Looking):
@@ -429,6 +430,9 @@ async def resume(thread: ThreadDict) -> None:
         await asyncio.sleep(0.5)
         await _show_bar()
         parts = runtime.current()
+        # Only here is it sure that it was the owner who was shown the coach's words.
+        if edits := await parts.reviews.edits.of(_session_id()):
+            await parts.store.owner_saw(_session_id(), edits[-1].id)
         if _session_id() in parts.finishing:
             await _wait_for_grade()
             return

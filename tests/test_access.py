@@ -188,6 +188,7 @@ TABLE = [
     page("/desk/{private}", COACHES, "/desk/{session_id}", missing=COACHES),
     page("/desk/{none}", COACHES, "/desk/{session_id}", missing=COACHES),
     page("/desk/agreement", COACHES),
+    page("/desk/sessions.csv", COACHES),
     page("/desk/labels/{none}", COACHES, "/desk/labels/{rubric_id}", missing=COACHES),
     *[
         Row(
@@ -628,7 +629,30 @@ async def test_a_socket_that_is_open_already_ends_with_the_login(world: World) -
             assert http.get("/user").status_code == 401
         await client.emit("client_message", message("Am I still here?"))
         assert await said(heard, "You are signed out")
+        heard.clear()
+        # Asking for the conversation anew ends the connection instead.
+        await client.emit("connection_successful")
+        assert await until(lambda: not client.connected)
+        assert "secret" not in str(heard)
     assert turns_of(world, "shared") == before
+
+
+def test_nobody_reviews_themselves(world: World) -> None:
+    world.rows("INSERT INTO user_roles SELECT id, 'coach' FROM users WHERE identifier = 'owner'")
+    try:
+        with world.client("owner") as client:
+            assert client.get("/desk").status_code == 200
+            for session in ("shared", "private"):
+                path = f"/desk/{world.ids[session]}"
+                assert client.get(path).status_code == 404
+                for action in ("approve", "override", "comment", "send-back", "blind"):
+                    form = {"step": "x", "level": "5", "words": "well done"}
+                    assert client.post(f"{path}/{action}", data=form).status_code == 404
+    finally:
+        world.rows(
+            "DELETE FROM user_roles WHERE role = 'coach' AND user_id = "
+            "(SELECT id FROM users WHERE identifier = 'owner')"
+        )
 
 
 def test_a_role_taken_away_is_gone_at_the_next_request(world: World) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from chainlit.auth import create_jwt  # noqa: TID251
 from click.testing import CliRunner
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -17,10 +19,12 @@ from warmline import accounts as module
 from warmline.accounts import FAILURES_BY_NAME, LOCAL_USER, Accounts, normal_name
 from warmline.address import is_loopback
 from warmline.cli import main
+from warmline.desk import Desk, Wanted
 from warmline.errors import NotFound, TooManyTries, WarmlineError
 from warmline.people import ROLES, People
 from warmline.store import Store
 from warmline.web.access import Door, login_of, who_of
+from warmline.web.signing_in import chat_user
 
 PASSWORD = "correct horse battery"
 
@@ -59,9 +63,7 @@ async def test_signing_in_takes_the_name_in_any_case_and_the_whole_password(
         assert await accounts.sign_in(name, password, "1.2.3.4") is None
 
 
-async def test_a_name_that_failed_too_often_waits_and_others_do_not(
-    accounts: Accounts, people: People, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_name_that_failed_too_often_waits_and_others_do_not(accounts: Accounts) -> None:
     await accounts.add("mira", ["trainee"], [], password=PASSWORD)
     await accounts.add("omar", ["trainee"], [], password=PASSWORD)
     for number in range(FAILURES_BY_NAME):
@@ -74,11 +76,9 @@ async def test_a_name_that_failed_too_often_waits_and_others_do_not(
     assert await accounts.sign_in("mira", "another good password", "9.9.9.9") is not None
 
 
-async def test_an_address_that_tries_many_names_waits(
-    accounts: Accounts, people: People, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_address_that_tries_many_names_waits(accounts: Accounts) -> None:
     for number in range(module.FAILURES_BY_ADDRESS):
-        await people.note_failure(f"name {number}", "6.6.6.6")
+        assert await accounts.sign_in(f"name {number}", "wrong", "6.6.6.6") is None
     await accounts.add("mira", ["trainee"], [], password=PASSWORD)
     with pytest.raises(TooManyTries):
         await accounts.sign_in("mira", PASSWORD, "6.6.6.6")
@@ -203,7 +203,8 @@ async def test_a_coach_reads_what_trainees_of_their_teams_have_shared_and_no_mor
 
     async def listed() -> list[str]:
         everybody = (near, far)
-        return [w.user.identifier for w in everybody if await store.shared_sessions(w.user.id)]
+        desk = Desk(store.database)
+        return [w.user.identifier for w in everybody if await desk.sessions(w.user.id, Wanted())]
 
     assert (await readers(), await listed()) == (["mira"], [])
     await store.share("s", shared=True)
@@ -330,3 +331,64 @@ def test_accounts_from_the_command_line(tmp_path: Path) -> None:
     db.close()
     assert kept["mira"].startswith("$argon2id$")
     assert kept["ann@example.org"] is None
+
+
+async def test_a_crowd_of_guesses_at_one_instant_counts_each_other(accounts: Accounts) -> None:
+    await accounts.add("mira", ["trainee"], [], password=PASSWORD)
+
+    async def guess(number: int) -> str:
+        try:
+            password = PASSWORD if number == 15 else f"wrong {number}"
+            return str(await accounts.sign_in("mira", password, "") is not None)
+        except TooManyTries:
+            return "wait"
+
+    answers = await asyncio.gather(*(guess(number) for number in range(20)))
+    assert answers.count("wait") == 20 - FAILURES_BY_NAME
+    assert "True" not in answers
+
+
+def test_a_login_is_taken_only_with_the_name_it_was_made_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHAINLIT_AUTH_SECRET", "x" * 64)
+    assert login_of(create_jwt(chat_user("mira", "a login"))) == ("mira", "a login")
+
+
+async def test_two_cookies_are_one_person_to_everybody(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chat library goes by the last of several cookies, and by the name in it."""
+    monkeypatch.setenv("CHAINLIT_AUTH_SECRET", "x" * 64)
+    tokens = []
+    for name in ("mira", "omar"):
+        await accounts.add(name, ["trainee"], [], password=PASSWORD)
+        login = await accounts.sign_in(name, PASSWORD, "")
+        assert login is not None
+        tokens.append(create_jwt(chat_user(name, login.id)))
+    mira, omar = tokens
+    await accounts.disable("omar")
+    transport = httpx.ASGITransport(app=Door(behind, accounts, None))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+
+        async def asked(*cookies: str) -> int:
+            headers = [("Cookie", f"access_token={one}") for one in cookies]
+            return (await client.get("/user", headers=headers)).status_code
+
+        assert await asked(mira) == 200
+        assert await asked(omar) == await asked(mira, omar) == 401
+        found = await accounts.sign_in("mira", PASSWORD, "")
+        assert found is not None
+        # A login of one person in a token that names another.
+        assert await asked(create_jwt(chat_user("omar", found.id))) == 401
+
+
+async def test_without_accounts_what_comes_through_a_proxy_is_refused(accounts: Accounts) -> None:
+    """A proxy on this machine may call us by this machine's name, whoever is behind it."""
+    for header in ("x_forwarded_for", "forwarded"):
+        assert (await knock(accounts, **{header: "203.0.113.9"})).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "http://["])
+async def test_a_broken_host_is_refused_and_breaks_nothing(accounts: Accounts, host: str) -> None:
+    assert (await knock(accounts, host=host)).status_code == 421

@@ -114,7 +114,7 @@ def test_from_no_accounts_to_a_shared_conversation(chrome: Browser, server: Serv
     page.wait_for_selector("[role=status]")
     assert "Your coaches can read" in page.inner_text("[role=status]")
     coach.reload()
-    coach.click("main a")
+    coach.click("tr[data-session] a")
     assert "stuck there with your little one" in coach.inner_text("main")
     link = coach.url
     far = new_page(chrome)
@@ -200,14 +200,26 @@ def test_what_people_write_is_text_everywhere_and_is_not_in_the_log(
     sign_in(coach, server, "joan", "/desk")
     coach.wait_for_url(f"{server.address}/desk")
     assert evil in coach.inner_text("main")
-    coach.click("main a")
+    coach.click("tr[data-session] a")
     shown = coach.inner_text("main")
     for payload in PAYLOADS:
         assert payload in shown
+    coach.click("#turn-1 summary")
+    coach.fill("#turn-1 textarea", " ".join(PAYLOADS))
+    coach.click("#turn-1 >> text=Send")
+    coach.wait_for_selector("#turn-1 .coach-said")
     for path in ("/desk", "/accounts", "/your-data"):
         coach.goto(f"{server.address}{path}")
     page.goto(thread)
     page.wait_for_selector("text=zebra1")
+    said = page.locator("[data-step-type=assistant_message]", has_text="About your reply 1")
+    said.wait_for()
+    for payload in PAYLOADS:
+        assert payload in said.inner_text()
+    assert said.locator("img[src*=elsewhere], img[src=x], svg[onload], script").count() == 0
+    # An address that is written out may be a link; it says itself where it goes.
+    for link in said.locator("a").all():
+        assert str(link.get_attribute("href")).startswith(link.inner_text())
     for one in (page, coach):
         assert one.evaluate("window.hit") is None
         one.context.close()
@@ -265,7 +277,7 @@ def test_what_trainers_write_is_text_too(chrome: Browser, stub: OllamaStub, tmp_
         page.wait_for_selector("[data-report]", timeout=120_000)
         assert PAYLOADS[1] in page.inner_text("[data-report]")
         page.goto(f"{server.address}/desk")
-        page.click("main a")
+        page.click("tr[data-session] a")
         assert PAYLOADS[0] in page.inner_text("main")
         assert page.evaluate("window.hit") is None
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from dataclasses import replace
@@ -15,7 +17,7 @@ from markdown_it import MarkdownIt
 from snapshots import small_persona, small_rubric
 from warmline.customer.director import first_state
 from warmline.errors import NotFound
-from warmline.export import as_json, as_markdown, export_session, file_stem
+from warmline.export import as_json, as_markdown, export_session, file_stem, session_table
 from warmline.people import People
 from warmline.sessions import SessionReader
 from warmline.store import Store, StoredSession, StoredTurn
@@ -140,3 +142,17 @@ async def test_an_unknown_session_writes_nothing(store: Store, tmp_path: Path) -
     with pytest.raises(NotFound):
         await export_session(SessionReader(store), "nobody", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@given(st.text(max_size=30))
+def test_no_cell_of_a_table_is_a_formula_and_every_cell_comes_back(name: str) -> None:
+    name = name.replace("\r", "").replace("\n", "").replace("\0", "")
+    session = StoredSession(
+        id="=1+1", user_id="u", persona_id="p", persona_hash="h", rubric_id="r", rubric_hash="h",
+        title=f"@{name}", status="graded", seed=1, created_at="2030", finished_at=None,
+    )  # fmt: skip
+    header, row = csv.reader(io.StringIO(session_table([(session, name)]), newline=""))
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["id"], cells["title"]) == ("'=1+1", f"'@{name}")
+    assert cells["trainee"].removeprefix("'") == name.removeprefix("'")
+    assert not cells["trainee"].startswith(("=", "+", "-", "@", "\t"))

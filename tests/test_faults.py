@@ -74,8 +74,8 @@ HEAD = """\
 # What happens when something breaks
 
 Every row was made by bringing the fault about in a test (`tests/test_faults.py`) and noting what \
-came of it; the tests hold this page to it. What stands in quotes is shown to the person word for \
-word. Nobody has to do anything for what is kept: a turn is on the disk before it is answered.
+came of it; the tests hold this page to it. What stands in quotes is shown word for \
+word to whoever runs Warmline; a trainee reads of a model that failed only that it did not answer. Nobody has to do anything for what is kept: a turn is on the disk before it is answered.
 """
 IN_A_SESSION, AT_THE_START = "In a session", "When Warmline is started, or somebody looks after it"
 NOTHING = "nothing of it"

@@ -200,6 +200,27 @@ async def test_a_blind_grade_is_given_before_the_machines_is_seen_or_not_at_all(
     assert final_grade(grade, RUBRIC, await room.reviews.edits.of("one")) == grade
     one = reviewed(grade, RUBRIC, "one", await room.reviews.edits.of("one"))
     assert (one.blind, one.levels) == (True, levels)
+    # It counts as it is, whatever is done afterwards; and only who saw the grade sees it listed.
+    for who, seen in ((joan, [True, False]), (kit, [True, False])):
+        desk = await room.desk.sessions(who.user.id, Wanted())
+        assert sorted((session.id, seen) for session, _, seen in desk) == [
+            ("one", seen[0]), ("two", seen[1]),
+        ]  # fmt: skip
+    judged = await room.desk.sessions(joan.user.id, Wanted(judged=True))
+    assert [session.id for session, _, _ in judged] == ["one"]
+    await room.reviews.send_back(joan, "two", "Once more.", None)
+    assert len(await room.desk.sessions(joan.user.id, Wanted(judged=True))) == 1
+
+
+async def test_of_two_blind_grades_at_once_one_is_kept_whole(room: Room) -> None:
+    joan = room.who["joan"]
+    levels = {step.id: str(step.highest) for step in RUBRIC.steps}
+    done = await asyncio.gather(
+        *(room.reviews.grade_blind(joan, "one", levels) for _ in range(2)), return_exceptions=True
+    )
+    assert sorted(isinstance(one, WarmlineError) for one in done) == [False, True]
+    kinds = [edit.kind for edit in await room.reviews.edits.of("one")]
+    assert kinds == ["blind"] * len(levels) + ["seen"]
 
 
 async def test_agreement_is_by_step_with_its_direction_and_only_with_enough(store: Store) -> None:
@@ -237,8 +258,8 @@ async def test_the_desk_finds_by_each_filter_and_only_what_is_shared(room: Room)
 
     async def found(**wanted: Any) -> list[str]:
         ones = await room.desk.sessions(joan, Wanted(**wanted))
-        assert {name for _, name in ones} <= {"mira"}
-        return [session.id for session, _ in ones]
+        assert {name for _, name, _ in ones} <= {"mira"}
+        return [session.id for session, _, _ in ones]
 
     assert sorted(await found()) == ["one", "two"]
     assert await found(words="hear two") == ["two"]
@@ -252,18 +273,18 @@ async def test_the_desk_finds_by_each_filter_and_only_what_is_shared(room: Room)
     assert len(await found(since=day, until=day)) == 2
     assert await found(since="2999-01-01") == await found(until="2000-01-01") == []
     await room.reviews.approve(room.who["joan"], "one")
-    assert await found(reviewed=True) == ["one"]
+    assert await found(judged=True) == ["one"]
     assert await found(not_reviewed=True) == ["two"]
     await room.store.share("one", shared=False)
     assert await found() == ["two"]
     assert await room.desk.sessions(room.who["mira"].user.id, Wanted()) == []
     own = await room.desk.sessions(room.who["mira"].user.id, Wanted(), own=True)
-    assert sorted(session.id for session, _ in own) == ["one", "two"]
+    assert sorted(session.id for session, _, _ in own) == ["one", "two"]
     first = await room.desk.sessions(room.who["mira"].user.id, Wanted(), own=True, limit=1)
     rest = await room.desk.sessions(
         room.who["mira"].user.id, Wanted(), own=True, before=first[0][0].id
     )
-    assert [session.id for session, _ in first + rest] == [session.id for session, _ in own]
+    assert [session.id for session, _, _ in first + rest] == [session.id for session, _, _ in own]
 
 
 LEVELS = st.sampled_from([*map(str, range(0, 8)), "unclear", "not_applicable"])

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from warmline.web.safe_pages import SafePages, policy_for, without_outside_links
+from warmline.web.safe_pages import PLAIN_POLICY, SafePages, policy_for, without_outside_links
 
 PAGE = b"""<!doctype html><html><head>
 <link rel="preconnect" href="https://fonts.example.com" crossorigin>
@@ -38,15 +38,24 @@ def test_what_a_page_would_fetch_elsewhere_is_taken_out() -> None:
 
 
 def test_the_policy_allows_the_pages_own_inline_scripts_by_their_hash() -> None:
-    policy = policy_for(b"<script>a()</script><script>b(\n)</script><script src='/x.js'></script>")
+    policy = policy_for(
+        "/", b"<script>a()</script><script>b(\n)</script><script src='/x.js'></script>"
+    )
     for script in (b"a()", b"b(\n)"):
         digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
         assert f"'sha256-{digest}'" in policy
     assert policy.count("sha256-") == 2
 
 
+@pytest.mark.parametrize("path", ["/desk", "/your-data", "/login/x", "/thread/x/y", "/compare/x"])
+def test_a_script_that_got_into_another_page_is_not_allowed_by_its_own_hash(path: str) -> None:
+    assert policy_for(path, PAGE) == PLAIN_POLICY
+    assert "script-src" not in PLAIN_POLICY
+    assert "default-src 'none'" in PLAIN_POLICY
+
+
 def test_the_policy_names_no_other_host() -> None:
-    policy = policy_for(PAGE)
+    policy = policy_for("/thread/x", PAGE)
     assert not re.search(r"https?:|\*|//", policy)
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert directives["default-src"] == directives["connect-src"] == "'self'"
@@ -81,7 +90,7 @@ async def test_a_page_is_cleaned_however_it_arrives(size: int) -> None:
     clean = without_outside_links(PAGE)
     assert response.content == clean
     assert response.headers["content-length"] == str(len(clean))
-    assert response.headers["content-security-policy"] == policy_for(clean)
+    assert response.headers["content-security-policy"] == policy_for("/", clean)
     assert b"accept-encoding" not in asked
 
 
@@ -101,7 +110,7 @@ async def test_every_answer_has_the_safe_headers(content_type: str) -> None:
     assert response.headers["referrer-policy"] == "same-origin"
     assert response.headers["x-frame-options"] == "DENY"
     assert response.headers["cache-control"] == "no-store"
-    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
 
 
 async def test_a_websocket_is_left_alone() -> None:

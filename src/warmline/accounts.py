@@ -82,8 +82,9 @@ class Accounts:
         """
         name = normal_name(identifier)[:_LONGEST_NAME]
         since = datetime.now(UTC) - timedelta(minutes=FAILURE_MINUTES)
-        by_name, by_address = await self.people.failures(name, address, _iso(since))
-        if by_name >= FAILURES_BY_NAME or by_address >= FAILURES_BY_ADDRESS:
+        if not await self.people.attempt(
+            name, address, _iso(since), FAILURES_BY_NAME, FAILURES_BY_ADDRESS
+        ):
             raise TooManyTries(
                 f"Too many failed sign-ins. Wait {FAILURE_MINUTES} minutes and try again, or ask "
                 "whoever runs Warmline here for a new password."
@@ -93,7 +94,6 @@ class Accounts:
         known = user.password_hash if user and usable and user.password_hash else None
         matches = await self._matches(known or self._nobodys_hash, password)
         if user is None or known is None or not matches:
-            await self.people.note_failure(name, address)
             return None
         await self.people.clear_failures(name)
         if self._hasher.check_needs_rehash(known):

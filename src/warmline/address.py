@@ -13,7 +13,11 @@ def with_scheme(address: str) -> str:
 
 def is_loopback(address: str) -> bool:
     """Whether a host, with or without scheme and port, is this machine; no name is looked up."""
-    name = address if _is_ip(address) else urlsplit(with_scheme(address)).hostname or ""
+    try:
+        name = address if _is_ip(address) else urlsplit(with_scheme(address)).hostname or ""
+    except ValueError:
+        # A bracket without its other half.
+        return False
     return name == "localhost" or (_is_ip(name) and ipaddress.ip_address(name).is_loopback)
 
 

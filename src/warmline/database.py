@@ -86,6 +86,8 @@ class Database:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             # What people wrote is nobody's business but the owner's of the file.
             self.file.touch(mode=0o600)
+            with suppress(PermissionError):
+                self.file.chmod(0o600)
             opened = sqlite3.connect(self.file, timeout=busy_timeout_s)
             try:
                 self._connection = self._prepared(opened, busy_timeout_s)
@@ -195,6 +197,9 @@ class Database:
             finally:
                 coming.unlink(missing_ok=True)
             _upgrade(db)
+            # Whoever was signed out since must not be signed in again.
+            with db.atomic():
+                db.execute("DELETE FROM logins")
             return before
 
         return await self.run(work)

@@ -26,12 +26,14 @@ class Wanted:
     passed: bool | None = None
     unclear: bool = False
     not_reviewed: bool = False
-    reviewed: bool = False
+    judged: bool = False
     words: str = ""
 
 
 _SESSIONS = """
-    SELECT sessions.*, users.identifier AS trainee
+    SELECT sessions.*, users.identifier AS trainee,
+        EXISTS (SELECT 1 FROM edits WHERE session_id = sessions.id AND coach_id = :coach
+                AND kind = 'seen') AS seen
     FROM sessions JOIN users ON users.id = sessions.user_id
     WHERE {clauses}
     ORDER BY sessions.created_at DESC, sessions.id DESC LIMIT :limit
@@ -52,8 +54,10 @@ class Desk:
         own: bool = False,
         before: str | None = None,
         limit: int = 50,
-    ) -> list[tuple[StoredSession, str]]:
-        """Sessions on a coach's desk with their trainee's name, newest first.
+    ) -> list[tuple[StoredSession, str, bool]]:
+        """Sessions on a coach's desk, newest first.
+
+        With each its trainee's name, and whether this coach has seen the machine's grade.
 
         Args:
             coach_id: whose desk it is.
@@ -87,7 +91,13 @@ class Desk:
         when(wanted.passed is not None, "passed = :passed", passed=int(bool(wanted.passed)))
         when(wanted.unclear, "unclear > 0")
         when(wanted.not_reviewed, "reviewed_at IS NULL AND status = 'graded'")
-        when(wanted.reviewed, "reviewed_at IS NOT NULL")
+        # A blind grade says how well both agree, whatever was done afterwards; to be asked for
+        # another try says nothing of it.
+        when(
+            wanted.judged,
+            "EXISTS (SELECT 1 FROM edits WHERE session_id = sessions.id "
+            "AND kind IN ('blind', 'override', 'approve'))",
+        )
         quoted = quoted_words(wanted.words)
         when(
             quoted,
@@ -102,13 +112,14 @@ class Desk:
             before=before,
         )
 
-        def work(db: Connection) -> list[tuple[StoredSession, str]]:
+        def work(db: Connection) -> list[tuple[StoredSession, str, bool]]:
             # The clauses are those above; what was asked for goes in as parameters.
             sql = _SESSIONS.format(clauses=" AND ".join(clauses))
             found = []
             for row in db.query(sql, args):
                 trainee = str(row.pop("trainee"))
-                found.append((StoredSession(**row), trainee))
+                seen = bool(row.pop("seen"))
+                found.append((StoredSession(**row), trainee, seen))
             return found
 
         return await self.database.run(work)

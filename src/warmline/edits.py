@@ -56,6 +56,29 @@ class Edits:
         """Everything that coaches did with a session, oldest first."""
         return await self.database.run(lambda db: _of(db, session_id))
 
+    async def add_blind(self, session_id: str, coach_id: str, levels: dict[str, str]) -> bool:
+        """Keep a coach's own level for each step, all or none, and that they may see the grade now.
+
+        False, and nothing kept, if they had seen it or graded it before.
+        """
+
+        def work(db: Connection) -> bool:
+            with db.atomic():
+                if _saw(db, session_id, coach_id):
+                    return False
+                rows: list[tuple[EditKind, str | None, str | None]] = [
+                    ("blind", step, level) for step, level in levels.items()
+                ]
+                for kind, step, level in [*rows, ("seen", None, None)]:
+                    db.execute(
+                        "INSERT INTO edits (session_id, coach_id, at, kind, step, after) "
+                        "VALUES (?, ?, ?, ?, ?, ?)",
+                        (session_id, coach_id, now(), kind, step, level),
+                    )
+                return True
+
+        return await self.database.run(work)
+
     async def add(
         self,
         session_id: str,
@@ -108,6 +131,12 @@ class Edits:
                 )
 
         await self.database.run(work)
+
+
+def _saw(db: Connection, session_id: str, coach_id: str) -> bool:
+    return any(
+        edit.coach_id == coach_id and edit.kind in ("seen", "blind") for edit in _of(db, session_id)
+    )
 
 
 def _of(db: Connection, session_id: str) -> list[Edit]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -120,5 +124,36 @@ def _write(stem: Path, page: str, record: str) -> list[Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     files = [stem.with_suffix(".md"), stem.with_suffix(".json")]
     for file, text in zip(files, (page, record), strict=True):
+        # What people wrote is nobody's business but the owner's of the file.
+        file.touch(mode=0o600)
         file.write_text(text, encoding="utf-8")
     return files
+
+
+#: What a spreadsheet would take for a formula at the beginning of a cell.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+_COLUMNS = (
+    "id", "trainee", "title", "persona_id", "rubric_id", "status", "created_at", "finished_at",
+    "total", "passed", "unclear", "reviewed_at", "branch_of",
+)  # fmt: skip
+
+
+def session_table(sessions: Sequence[tuple[StoredSession, str]]) -> str:
+    """Sessions with their trainees' names as CSV, one a line, without what was said.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(_COLUMNS)
+    for session, trainee in sessions:
+        values = {**asdict(session), "trainee": trainee}
+        table.writerow([_cell(values[column]) for column in _COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value

@@ -237,35 +237,42 @@ class People:
 
         await self.database.run(work)
 
-    async def note_failure(self, identifier: str, address: str) -> None:
-        """Keep that a sign-in failed."""
+    async def attempt(
+        self, identifier: str, address: str, since: str, by_name: int, by_address: int
+    ) -> bool:
+        """Count a sign-in as failed before it is tried; False if there were too many already.
 
-        def work(db: Connection) -> None:
-            db.table("login_failures").insert(
-                {"identifier": identifier, "address": address, "at": now()}
-            )
+        Counted first, so that many at the same instant count each other; a sign-in that succeeds
+        is taken back with ``clear_failures``.
 
-        await self.database.run(work)
-
-    async def failures(self, identifier: str, address: str, since: str) -> tuple[int, int]:
-        """How many sign-ins failed since then: for a name, and from an address.
-
-        Older ones are forgotten.
+        Args:
+            identifier: the name that is tried.
+            address: where from.
+            since: older failures are forgotten (ISO 8601).
+            by_name: so many failures with a name are too many.
+            by_address: so many from an address are.
         """
 
-        def work(db: Connection) -> tuple[int, int]:
+        def work(db: Connection) -> bool:
             with db.atomic():
                 db.execute("DELETE FROM login_failures WHERE at < ?", (since,))
-            row = next(
-                iter(
-                    db.query(
-                        "SELECT COUNT(*) FILTER (WHERE identifier = ?) AS by_name, "
-                        "COUNT(*) FILTER (WHERE address = ?) AS by_address FROM login_failures",
-                        (identifier, address),
+                row = next(
+                    iter(
+                        db.query(
+                            "SELECT COUNT(*) FILTER (WHERE identifier = ?) AS by_name, "
+                            "COUNT(*) FILTER (WHERE address = ?) AS by_address "
+                            "FROM login_failures",
+                            (identifier, address),
+                        )
                     )
                 )
-            )
-            return int(row["by_name"]), int(row["by_address"])
+                if row["by_name"] >= by_name or row["by_address"] >= by_address:
+                    return False
+                db.execute(
+                    "INSERT INTO login_failures (identifier, address, at) VALUES (?, ?, ?)",
+                    (identifier, address, now()),
+                )
+                return True
 
         return await self.database.run(work)
 

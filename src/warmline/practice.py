@@ -7,10 +7,11 @@ again from there: an unanswered reply is answered, an ungraded session is graded
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 from warmline.backends import make_judge
 from warmline.backends.base import Backend, CheckJudge, Priority
@@ -318,12 +319,21 @@ class Practice(SessionReader):
             return await self.view(session_id)
         return view
 
-    async def forget(self, session_id: str) -> None:
-        """Delete a session with everything that belongs to it."""
-        async with self._lock(session_id):
-            await self._stop_background(session_id)
-            session = await self.store.session(session_id)
-            await forget(self.store, [session], self.store.database.file.parent)
+    async def forget(self, *session_ids: str) -> None:
+        """Delete sessions with everything that belongs to them.
+
+        Raises:
+            WarmlineError: if the database cannot be changed now, or not without a trace.
+        """
+        async with AsyncExitStack() as held:
+            sessions = []
+            # In one order for everybody, so that two who delete never wait for each other.
+            for session_id in sorted(session_ids):
+                await held.enter_async_context(self._lock(session_id))
+                await self._stop_background(session_id)
+                with contextlib.suppress(NotFound):
+                    sessions.append(await self.store.session(session_id))
+            await forget(self.store, sessions, self.store.database.file.parent)
 
     # Grading
 

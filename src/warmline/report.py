@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -113,22 +114,31 @@ def report_card(
     }
 
 
+def as_text(words: str) -> str:
+    """Words that are shown as they are written, where Markdown is read.
+
+    The chat's Markdown also takes a colon before a word for an order.
+    """
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!:])", r"\\\1", words)
+
+
 def coach_words(edit: Edit, turns: list[StoredTurn], rubric: Rubric) -> str:
     """What a trainee reads of one thing that a coach did; empty if it is nothing to them."""
+    words = as_text(edit.words)
     about = "" if edit.turn is None else f" your reply {reply_number(edit.turn, turns)}"
     match edit.kind:
         case "override":
             name = rubric.step(edit.step or "").name
             after = STATUS_WORDS.get(edit.after or "", edit.after)
-            return f"I changed “{name}” to {after}: {edit.words}"
+            return f"I changed “{as_text(name)}” to {after}: {words}"
         case "comment":
-            return f"About{about or ' this conversation'}: {edit.words}"
+            return f"About{about or ' this conversation'}: {words}"
         case "approve":
             return "I have read this conversation, and your feedback stands."
         case "try_again":
             where = f"from{about}" if about else "from the start"
             return (
-                f"Please try again {where}: {edit.words} "
+                f"Please try again {where}: {words} "
                 "(“Try a moment again”, below your feedback, takes you there.)"
             )
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -57,5 +58,7 @@ def forget_copies(database: Path) -> None:
     """
     before = time.time() - _WEEK_S
     for file in database.parent.glob(f"{database.stem}-before-*.db"):
-        if file.stat().st_mtime < before:
-            file.unlink(missing_ok=True)
+        # Another process may be doing the same.
+        with contextlib.suppress(FileNotFoundError):
+            if file.stat().st_mtime < before:
+                file.unlink()

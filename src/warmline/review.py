@@ -110,17 +110,13 @@ class Reviews:
         """
         if await self.reader.store.grade(session_id) is None:
             raise WarmlineError(_NO_GRADE)
-        edits = await self.edits.of(session_id)
-        if any(e.coach_id == who.user.id and e.kind in ("seen", "blind") for e in edits):
-            raise WarmlineError("You have seen the machine's grade; it is no blind grade any more.")
         rubric = await self._rubric(session_id)
         if set(levels) != {step.id for step in rubric.steps}:
             raise WarmlineError("Give every step a level, or say that it is unclear.")
         for step, level in levels.items():
             _known_level(rubric, step, level)
-        for step, level in levels.items():
-            await self.edits.add(session_id, who.user.id, "blind", step=step, after=level)
-        await self.edits.add(session_id, who.user.id, "seen")
+        if not await self.edits.add_blind(session_id, who.user.id, levels):
+            raise WarmlineError("You have seen the machine's grade; it is no blind grade any more.")
 
     async def see(self, who: Who, session_id: str) -> None:
         """Keep that a coach looked at the machine's grade, the first time they do."""

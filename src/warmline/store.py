@@ -250,13 +250,14 @@ class Store:
         return await self.database.run(work)
 
     async def set_status(self, session_id: str, status: SessionStatus) -> None:
-        """Change where a session stands."""
+        """Change where a session stands, unless it has its grade: that stays."""
 
         def work(db: Connection) -> None:
-            changes: dict[str, Any] = {"status": status}
-            if status == "graded":
-                changes["finished_at"] = now()
-            db.table("sessions").update(session_id, changes)
+            with db.atomic():
+                db.execute(
+                    "UPDATE sessions SET status = ? WHERE id = ? AND status != 'graded'",
+                    (status, session_id),
+                )
 
         await self.database.run(work)
 
@@ -501,8 +502,7 @@ class Store:
 
         def work(db: Connection) -> None:
             with db.atomic():
-                session = _one(db, "SELECT status FROM sessions WHERE id = ?", (session_id,))
-                if session is not None and session["status"] == "graded":
+                if _one(db, "SELECT 1 FROM grades WHERE session_id = ?", (session_id,)):
                     # Another process was asked for it as well, and was first.
                     return
                 db.table("grades").insert(

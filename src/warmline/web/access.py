@@ -18,7 +18,7 @@ from chainlit.auth.jwt import decode_jwt
 from jwt import InvalidTokenError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import cookie_parser
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -99,6 +99,7 @@ RULES = [
     # The coach's desk, and the accounts.
     Rule("GET", "/desk", "coach", page=True),
     Rule("GET", "/desk/agreement", "coach", page=True),
+    Rule("GET", "/desk/sessions.csv", "coach", page=True),
     Rule("GET", "/desk/labels/{id}", "coach", page=True),
     Rule("GET", "/desk/{id}", "coach", page=True),
     Rule("POST", "/desk/{id}/override", "coach", page=True),
@@ -114,15 +115,28 @@ _TOO_LARGE = f"That is too large; at most {LARGEST_BODY // 1024} kilobytes are t
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
-def login_of(token: str | None) -> str | None:
-    """The login that a browser's token names; None if there is none or it is not ours."""
+def login_of(token: str | None) -> tuple[str, str] | None:
+    """The name and the login in a browser's token; None if there is none or it is not ours."""
     if not token:
         return None
     try:
-        login = decode_jwt(token).metadata.get("login")
+        user = decode_jwt(token)
     except (InvalidTokenError, TypeError, ValueError):
         return None
-    return login if isinstance(login, str) else None
+    login = (user.metadata or {}).get("login")
+    return (user.identifier, login) if isinstance(login, str) else None
+
+
+async def who_by(accounts: Accounts, token: str | None) -> Who | None:
+    """Who a browser's token stands for now; None once its login has ended.
+
+    The chat library goes by the name in the token, so it has to be that of the login.
+    """
+    claimed = login_of(token)
+    who = await accounts.who(claimed[1] if claimed else None)
+    if who is None or (claimed is not None and claimed[0] != who.user.identifier):
+        return None
+    return who
 
 
 def rule_for(method: str, path: str) -> Rule | None:
@@ -165,7 +179,8 @@ class Door:
         headers = Headers(scope=scope)
         method = scope.get("method", "GET")
         required = await self.accounts.login_required()
-        if not required and not is_loopback(headers.get("host", "")):
+        forwarded = "forwarded" in headers or "x-forwarded-for" in headers
+        if not required and (forwarded or not is_loopback(headers.get("host", ""))):
             # Without accounts, another site's name for this machine would open everything.
             return refused(
                 421, "Open Warmline under the address that it printed at its start.", headers
@@ -180,8 +195,8 @@ class Door:
             return refused(404, "There is no such page.", headers)
         if rule.needs == "anyone":
             return None
-        token = get_token_from_cookies(cookie_parser(headers.get("cookie", "")))
-        who = await self.accounts.who(login_of(token))
+        # All cookies as the chat library reads them, or it could see another token than we do.
+        who = await who_by(self.accounts, get_token_from_cookies(HTTPConnection(scope).cookies))
         if who is None:
             if rule.page and method == "GET":
                 return RedirectResponse(f"/login?then={quote(scope['path'])}", 303)
@@ -198,7 +213,7 @@ class Door:
         """
         origin = headers.get("origin")
         if origin is not None:
-            return urlsplit(origin).netloc in {headers.get("host"), self.public}
+            return origin.partition("://")[2] in {headers.get("host"), self.public}
         return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
 
 

@@ -8,20 +8,22 @@ from collections.abc import Awaitable
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
+from warmline.accounts import normal_name
 from warmline.customer.director import CustomerState
 from warmline.desk import Wanted
 from warmline.edits import Edit
 from warmline.errors import WarmlineError
+from warmline.export import session_table
 from warmline.grader.scoring import Grade
 from warmline.report import report_card
 from warmline.review import Reviewed, agreement, labels_of, reviewed
 from warmline.sessions import View
 from warmline.web import runtime
 from warmline.web.access import who_of
-from warmline.web.reading import readable
+from warmline.web.reading import on_desk
 from warmline.web.templating import render, row
 
 router = APIRouter()
@@ -31,9 +33,7 @@ PAGE = 50
 REVIEWED = 200
 
 
-@router.get("/desk")
-async def desk(
-    request: Request,
+def wanted_of(
     trainee: str = "",
     persona: str = "",
     rubric: str = "",
@@ -43,13 +43,10 @@ async def desk(
     unclear: str = "",
     not_reviewed: str = "",
     words: str = "",
-    before: str = "",
-) -> Response:
-    """What the trainees of a coach's teams have shared, by what is looked for."""
-    parts = runtime.current()
-    who = who_of(request.scope)
-    wanted = Wanted(
-        trainee=trainee,
+) -> Wanted:
+    """What a coach looks for, from the address."""
+    return Wanted(
+        trainee=normal_name(trainee),
         persona_id=persona,
         rubric_id=rubric,
         since=_day(since),
@@ -59,6 +56,15 @@ async def desk(
         not_reviewed=bool(not_reviewed),
         words=words,
     )
+
+
+@router.get("/desk")
+async def desk(
+    request: Request, wanted: Annotated[Wanted, Depends(wanted_of)], before: str = ""
+) -> Response:
+    """What the trainees of a coach's teams have shared, by what is looked for."""
+    parts = runtime.current()
+    who = who_of(request.scope)
     found = await parts.desk.sessions(
         who.user.id, wanted, own=who.local, before=before or None, limit=PAGE + 1
     )
@@ -70,8 +76,10 @@ async def desk(
             passed=session.passed,
             unclear=session.unclear,
             reviewed=session.reviewed_at,
+            # Whoever wants to grade it first must not learn the machine's total here.
+            seen=seen or session.reviewed_at is not None,
         )
-        for session, name in found[:PAGE]
+        for session, name, seen in found[:PAGE]
     ]
     return render(
         request,
@@ -80,9 +88,22 @@ async def desk(
         asked=dict(request.query_params),
         personas=sorted(parts.library.personas),
         rubrics=sorted(parts.library.rubrics),
+        query=str(request.url.query),
         more=str(request.url.include_query_params(before=rows[-1]["id"]).query)
         if len(found) > PAGE
         else "",
+    )
+
+
+@router.get("/desk/sessions.csv")
+async def as_csv(request: Request, wanted: Annotated[Wanted, Depends(wanted_of)]) -> Response:
+    """The same list as a table for a spreadsheet, without what was said."""
+    who = who_of(request.scope)
+    found = await runtime.current().desk.sessions(who.user.id, wanted, own=who.local, limit=-1)
+    return PlainTextResponse(
+        session_table([(session, name) for session, name, seen in found if seen]),
+        headers={"Content-Disposition": 'attachment; filename="sessions.csv"'},
+        media_type="text/csv",
     )
 
 
@@ -97,9 +118,11 @@ def _day(text: str) -> str:
 @router.get("/desk/agreement")
 async def agreement_page(request: Request) -> Response:
     """How often the coaches of these teams and the machine agreed."""
-    groups: dict[tuple[str, str, bool], list[Reviewed]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, bool], list[Reviewed]] = defaultdict(list)
     for one in await _reviewed(request):
-        groups[one.grade.rubric, one.grade.model, one.blind].append(one)
+        # By version: another one may have other steps.
+        key = (one.grade.rubric, one.grade.rubric_hash, one.grade.model, one.blind)
+        groups[key].append(one)
     return render(
         request,
         "agreement.html",
@@ -111,7 +134,7 @@ async def agreement_page(request: Request) -> Response:
                 "sessions": len(ones),
                 "steps": agreement(ones),
             }
-            for (rubric, model, blind), ones in sorted(groups.items())
+            for (rubric, _, model, blind), ones in sorted(groups.items())
         ],
     )
 
@@ -144,10 +167,12 @@ async def _reviewed(request: Request) -> list[Reviewed]:
     parts = runtime.current()
     who = who_of(request.scope)
     found = await parts.desk.sessions(
-        who.user.id, Wanted(reviewed=True), own=who.local, limit=REVIEWED
+        who.user.id, Wanted(judged=True), own=who.local, limit=REVIEWED
     )
     ones = []
-    for session, _ in found:
+    for session, _, seen in found:
+        if not seen:
+            continue
         stored = await parts.store.grade(session.id)
         if stored is not None:
             rubric = (await parts.practice.rubric_of(session)).item
@@ -161,7 +186,7 @@ async def _reviewed(request: Request) -> list[Reviewed]:
 async def desk_session(request: Request, session_id: str, blind: str = "") -> Response:
     """One conversation: its turns, and each step with its quotes; blind, without the grade."""
     return await _session_page(
-        request, await readable(who_of(request.scope), session_id), blind=bool(blind)
+        request, await on_desk(who_of(request.scope), session_id), blind=bool(blind)
     )
 
 
@@ -241,7 +266,7 @@ async def override(
     request: Request, session_id: str, step: Text, level: Text, reason: Text = ""
 ) -> Response:
     """Correct a level."""
-    view = await readable(who_of(request.scope), session_id)
+    view = await on_desk(who_of(request.scope), session_id)
     work = runtime.current().reviews.override(
         who_of(request.scope), session_id, step, level, reason
     )
@@ -251,7 +276,7 @@ async def override(
 @router.post("/desk/{session_id}/comment")
 async def comment(request: Request, session_id: str, words: Text = "", turn: Text = "") -> Response:
     """Write to the trainee."""
-    view = await readable(who_of(request.scope), session_id)
+    view = await on_desk(who_of(request.scope), session_id)
     work = runtime.current().reviews.comment(
         who_of(request.scope), session_id, words, _number(turn)
     )
@@ -261,7 +286,7 @@ async def comment(request: Request, session_id: str, words: Text = "", turn: Tex
 @router.post("/desk/{session_id}/approve")
 async def approve(request: Request, session_id: str) -> Response:
     """Let the grade stand."""
-    view = await readable(who_of(request.scope), session_id)
+    view = await on_desk(who_of(request.scope), session_id)
     work = runtime.current().reviews.approve(who_of(request.scope), session_id)
     return await _done(request, view, work)
 
@@ -271,7 +296,7 @@ async def send_back(
     request: Request, session_id: str, words: Text = "", turn: Text = ""
 ) -> Response:
     """Ask for another try."""
-    view = await readable(who_of(request.scope), session_id)
+    view = await on_desk(who_of(request.scope), session_id)
     work = runtime.current().reviews.send_back(
         who_of(request.scope), session_id, words, _number(turn)
     )
@@ -281,7 +306,7 @@ async def send_back(
 @router.post("/desk/{session_id}/blind")
 async def grade_blind(request: Request, session_id: str) -> Response:
     """Keep the coach's own levels, given before they saw the machine's."""
-    view = await readable(who_of(request.scope), session_id)
+    view = await on_desk(who_of(request.scope), session_id)
     form = await request.form()
     levels = {
         name.removeprefix("level-"): str(value)

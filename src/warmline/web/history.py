@@ -24,7 +24,7 @@ from chainlit.user import PersistedUser, User
 
 from warmline.errors import NotFound
 from warmline.people import User as StoredUser
-from warmline.report import coach_words, report_card
+from warmline.report import as_text, coach_words, report_card
 from warmline.sessions import View
 from warmline.store import StoredGrade, StoredSession
 from warmline.web import runtime
@@ -125,23 +125,23 @@ class StoreHistory(BaseDataLayer):
         for turn in view.turns:
             mine = turn.role == "agent"
             name = "You" if mine else persona.name
-            steps.append(_step(thread_id, turn.id, name, turn.text, turn.created_at, mine=mine))
+            # Only the customer's lines are read as Markdown by the page.
+            text = turn.text if mine else as_text(turn.text)
+            steps.append(_step(thread_id, turn.id, name, text, turn.created_at, mine=mine))
             if turn.partial:
                 note = str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:broken-off:{turn.id}"))
                 steps.append(_step(thread_id, note, HOST, broken_off(name), turn.created_at))
         elements: list[ElementDict] = []
         stored = await parts.store.grade(thread_id)
+        report = report_step_id(thread_id)
         if stored is not None:
-            rubric = (await parts.practice.rubric_of(view.session)).item
-            report = report_step_id(thread_id)
-            edits = await parts.reviews.edits.of(thread_id)
             steps.append(_step(thread_id, report, COACH, "Your feedback:", stored.created_at))
-            for edit in edits:
-                if words := coach_words(edit, view.turns, rubric):
-                    note = str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:edit:{edit.id}"))
-                    steps.append(_step(thread_id, note, edit.coach, words, edit.at))
-            if edits:
-                await parts.store.owner_saw(thread_id, edits[-1].id)
+        rubric = (await parts.practice.rubric_of(view.session)).item
+        for edit in await parts.reviews.edits.of(thread_id):
+            if words := coach_words(edit, view.turns, rubric):
+                note = str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:edit:{edit.id}"))
+                steps.append(_step(thread_id, note, edit.coach, words, edit.at))
+        if stored is not None:
             elements.append(
                 {
                     "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"warmline:card:{thread_id}")),

@@ -21,6 +21,8 @@ _DONE = {
     "shared": "Shared. Your coaches can read that conversation and its feedback now.",
     "private": "Private again. Your coaches can no longer read that conversation.",
     "deleted": "Deleted. Nothing of that conversation is left here.",
+    "deleted-but-tries": "Deleted. What you tried again from it are conversations of their own and "
+    "begin with the same words; delete them too if you want those gone.",
     "everything": "Deleted. Nothing that you practised is left here.",
 }
 
@@ -77,16 +79,18 @@ async def keep_private(request: Request, session_id: str) -> Response:
 async def delete(request: Request, session_id: str) -> Response:
     """Delete a conversation with everything that belongs to it."""
     session = await _own_session(who_of(request.scope), session_id)
-    await runtime.current().practice.forget(session.id)
-    return _back("deleted")
+    parts = runtime.current()
+    again = await parts.store.branches(session.id)
+    await parts.practice.forget(session.id)
+    return _back("deleted-but-tries" if again else "deleted")
 
 
 @router.post("/your-data/delete-everything")
 async def delete_everything(request: Request) -> Response:
     """Delete all conversations of whoever asks."""
     parts = runtime.current()
-    for session in await parts.store.sessions(who_of(request.scope).user.id, limit=-1):
-        await parts.practice.forget(session.id)
+    sessions = await parts.store.sessions(who_of(request.scope).user.id, limit=-1)
+    await parts.practice.forget(*(session.id for session in sessions))
     return _back("everything")
 
 
@@ -101,6 +105,8 @@ async def compare(request: Request, session_id: str) -> Response:
     earlier = await readable(who, later.session.branch_of)
     cards = []
     for view in (earlier, later):
+        if view.session.user_id != who.user.id:
+            await parts.reviews.see(who, view.session.id)
         stored = await parts.store.grade(view.session.id)
         cards.append(await card_of(view, stored) if stored else None)
     persona = await parts.practice.persona_of(later.session)

@@ -27,3 +27,15 @@ async def readable(who: Who, session_id: str) -> View:
     if not await parts.accounts.may_read(who, view.session):
         raise HTTPException(404, NONE)
     return view
+
+
+async def on_desk(who: Who, session_id: str) -> View:
+    """A session that somebody may review: another's, or anybody's where one person is alone.
+
+    Raises:
+        HTTPException: 404 for any other.
+    """
+    view = await readable(who, session_id)
+    if view.session.user_id == who.user.id and not who.local:
+        raise HTTPException(404, NONE)
+    return view

@@ -95,7 +95,7 @@ class Runtime:
                 if gone:
                     log.info("%d old sessions were deleted", gone)
                 forget_copies(self.store.database.file)
-            except WarmlineError as error:
+            except (WarmlineError, OSError) as error:
                 log.warning("old sessions could not be deleted: %s", error)
             await asyncio.sleep(_DAY_S)
 

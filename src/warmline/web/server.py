@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 
-from warmline.errors import WarmlineError
+from warmline.errors import NotFound, WarmlineError
 from warmline.settings import PROJECT, Settings
 from warmline.web import runtime
 from warmline.web.avatars import initials_svg
@@ -28,16 +29,20 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.public_url:
         os.environ["CHAINLIT_URL"] = settings.public_url
     # Chainlit reads these at import, so it comes in only now.
+    from chainlit.config import config as chat_config
     from chainlit.utils import mount_chainlit
 
     from warmline.web import desk_pages, pages, signing_in, sockets
     from warmline.web.access import LARGEST_BODY, Door
 
+    # The cookie must not end before the login that it names.
+    chat_config.project.user_session_timeout = math.ceil(settings.login_hours * 3600)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     secure = (settings.public_url or "").startswith("https:")
     app.add_middleware(Door, accounts=runtime.current().accounts, public_url=settings.public_url)
     app.add_middleware(SafePages, secure=secure)
     app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(WarmlineError, _say)
     app.include_router(signing_in.router)
     app.include_router(pages.router)
     app.include_router(desk_pages.router)
@@ -63,6 +68,11 @@ def create_app(settings: Settings) -> FastAPI:
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return refused(error.status_code, str(error.detail), request.headers)
+
+
+async def _say(request: Request, error: Exception) -> Response:
+    status = 404 if isinstance(error, NotFound) else 503
+    return refused(status, str(error), request.headers)
 
 
 async def listen(app: FastAPI, settings: Settings, ready: Callable[[], object]) -> None:

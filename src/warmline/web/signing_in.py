@@ -87,8 +87,8 @@ async def leave(request: Request) -> Response:
 
 
 async def _signed_out(request: Request, response: Response) -> Response:
-    login = login_of(token_from(request.cookies))
-    if login is not None:
-        await runtime.current().accounts.people.end_login(login)
+    claimed = login_of(token_from(request.cookies))
+    if claimed is not None:
+        await runtime.current().accounts.people.end_login(claimed[1])
     clear_auth_cookie(request, response)
     return response

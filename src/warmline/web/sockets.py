@@ -12,6 +12,9 @@ from chainlit.types import CallActionRequest
 from chainlit.user import PersistedUser
 from fastapi import APIRouter, Depends, HTTPException, Response
 
+from warmline.web import runtime
+from warmline.web.access import who_by
+
 log = logging.getLogger(__name__)
 
 router = APIRouter()
@@ -52,6 +55,19 @@ def close_other_events(largest_frame: int) -> None:
     # The library's own says that a task was stopped; here it is a line that was broken off, and
     # whoever was writing it says so.
     sio.on("stop", _stop)
+
+    library_resumes = sio.handlers["/"]["connection_successful"]
+
+    async def resume(sid: str) -> None:
+        # It gives out the whole conversation, so the login has to hold now and not only then.
+        session = WebsocketSession.get(sid)
+        token = session.token if session else None
+        if await who_by(runtime.current().accounts, token) is None:
+            await sio.disconnect(sid)
+            return
+        await library_resumes(sid)
+
+    sio.on("connection_successful", resume)
 
     async def unheard(sid: str, *_: object) -> None:
         log.info("an event that is not taken came over a socket")
