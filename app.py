@@ -131,14 +131,6 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-async def _exists(session_id: str) -> bool:
-    try:
-        await runtime.current().store.session(session_id)
-    except NotFound:
-        return False
-    return True
-
-
 async def _notice(text: str, *actions: cl.Action) -> None:
     """Say something as Warmline, never as the customer."""
     await cl.Message(author=HOST, content=text, actions=list(actions)).send()
@@ -202,6 +194,8 @@ async def _begin(persona_id: str) -> None:
     view = await parts.practice.begin(_session_id(), _user_id(), persona_id)
     persona = await parts.practice.persona_of(view.session)
     parts.practice.warm_up(persona_id)
+    if picker := cl.user_session.get("picker"):
+        await cl.Message(id=str(picker), content="").remove()
     cl.context.session.has_first_interaction = True
     await cl.context.emitter.init_thread(view.session.title)
     opening = view.turns[0]
@@ -220,10 +214,6 @@ async def choose_persona(action: cl.Action) -> str:
         return "started"
     if not _is_uuid(_session_id()):
         raise WarmlineError("This page has no proper address. Press New practice.")
-    if await _exists(_session_id()):
-        raise WarmlineError("That conversation is somebody else's. Press New practice.")
-    if picker := cl.user_session.get("picker"):
-        await cl.Message(id=str(picker), content="").remove()
     await _begin(persona_id)
     return "started"
 
@@ -238,11 +228,7 @@ async def hear(message: cl.Message) -> None:
             "Choose a customer first: press **New practice** and then **Start** on a card."
         )
         return
-    try:
-        await parts.practice.say(_session_id(), message.content, turn_id=message.id)
-    except WarmlineError as error:
-        await _notice(str(error))
-        return
+    await parts.practice.say(_session_id(), message.content, turn_id=message.id)
     await _let_customer_answer()
 
 
@@ -425,6 +411,7 @@ async def another_customer(_: cl.Action) -> str:
 async def resume(thread: ThreadDict) -> None:
     """Take a session up again: show its bar, and answer what was left unanswered."""
 
+    @_guarded
     async def take_up() -> None:
         # The page draws the thread after this handler returns, and would drop what came before.
         await asyncio.sleep(0.5)
@@ -447,7 +434,7 @@ async def resume(thread: ThreadDict) -> None:
             finally:
                 await cl.context.emitter.task_end()
 
-    task = asyncio.create_task(take_up())
+    task = asyncio.ensure_future(take_up())
     _taking_up.add(task)
     task.add_done_callback(_taking_up.discard)
 

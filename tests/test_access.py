@@ -602,6 +602,18 @@ async def test_nobody_writes_in_somebody_elses_session(world: World, person: str
     assert {name: turns_of(world, name) for name in before} == before
 
 
+async def test_a_frame_that_is_too_large_ends_the_connection_and_keeps_nothing(
+    world: World,
+) -> None:
+    before = turns_of(world, "private")
+    async with socket(world, "owner", world.ids["private"]) as (client, _, heard):
+        await client.emit("connection_successful")
+        assert await said(heard, "resume_thread") or await said(heard, "Dani")
+        await client.emit("client_message", message("x" * (LARGEST_BODY + 1)))
+        assert await until(lambda: not client.connected)
+    assert turns_of(world, "private") == before
+
+
 async def test_somebody_elses_chat_session_takes_no_action(world: World) -> None:
     async with socket(world, "owner", world.ids["private"]) as (client, session_id, _):
         await client.emit("connection_successful")

@@ -824,9 +824,10 @@ def test_what_a_restore_kept_aside_goes_after_a_week(tmp_path: Path) -> None:
     old, new, other = (
         tmp_path / name for name in ("w-before-2026.db", "w-before-2027.db", "backup-of-mine.db")
     )
-    for file in (old, new, other):
+    killed = tmp_path / "w-coming-2026.db"
+    for file in (old, new, other, killed):
         file.touch()
-    for file in (old, other):
+    for file in (old, other, killed):
         os.utime(file, (0, 0))
     forget_copies(tmp_path / "w.db")
     assert sorted(file.name for file in tmp_path.iterdir()) == [other.name, new.name]

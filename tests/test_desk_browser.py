@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +53,12 @@ def practise(page: Page, server: Server) -> str:
     return page.url.rsplit("/", 1)[-1]
 
 
+def totals(coach: Page, server: Server) -> dict[str, str]:
+    """The totals in the table that a coach can download, by session."""
+    text = coach.request.get(f"{server.address}/desk/sessions.csv").text()
+    return {row["id"]: row["total"] for row in csv.DictReader(io.StringIO(text))}
+
+
 def no_sideways_scrolling(page: Page) -> bool:
     return bool(
         page.evaluate(
@@ -82,7 +90,9 @@ def test_a_coach_finds_grades_blind_changes_writes_and_sends_back(
     coach.check("[name=not_reviewed]")
     coach.click("text=Find")
 
-    # Grade it blind: no level of the machine's is on the page before.
+    # Grade it blind: nothing of the machine's grade is to be seen before, in list, table or page.
+    assert "of 100" not in coach.inner_text("main")
+    assert totals(coach, server) == {session: ""}
     coach.click("text=Grade it yourself first")
     assert coach.locator("article.step").count() == 0
     assert "of 100" not in coach.inner_text("main")
@@ -92,6 +102,7 @@ def test_a_coach_finds_grades_blind_changes_writes_and_sends_back(
     coach.wait_for_selector("article.step")
     assert "You had said 2" in coach.inner_text("main")
     before = coach.get_attribute("[data-total]", "data-total")
+    assert totals(coach, server)[session].startswith(str(before))
 
     # From a quote to its turn, and back.
     coach.click("article.step blockquote a >> nth=0")

@@ -568,3 +568,10 @@ async def test_a_reply_can_be_tried_again_as_if_it_was_not_sent(practice: Practi
     for number in (0, 2, 99):
         with pytest.raises(NotFound):
             await practice.try_again("third", "s", number)
+
+
+async def test_a_session_of_somebody_else_is_not_begun_again(practice: Practice) -> None:
+    await begin(practice)
+    with pytest.raises(WarmlineError, match="somebody else's"):
+        await practice.begin("s", "another user", SMALL)
+    assert len(rows(practice.store, "SELECT * FROM sessions")) == 1

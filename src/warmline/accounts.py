@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from warmline.database import iso
 from warmline.errors import NotFound, TooManyTries, WarmlineError
 from warmline.people import ROLES, Login, People, User
 from warmline.store import StoredSession
@@ -83,7 +84,7 @@ class Accounts:
         name = normal_name(identifier)[:_LONGEST_NAME]
         since = datetime.now(UTC) - timedelta(minutes=FAILURE_MINUTES)
         if not await self.people.attempt(
-            name, address, _iso(since), FAILURES_BY_NAME, FAILURES_BY_ADDRESS
+            name, address, iso(since), FAILURES_BY_NAME, FAILURES_BY_ADDRESS
         ):
             raise TooManyTries(
                 f"Too many failed sign-ins. Wait {FAILURE_MINUTES} minutes and try again, or ask "
@@ -112,7 +113,7 @@ class Accounts:
 
     async def _login(self, user: User) -> Login:
         ends = datetime.now(UTC) + timedelta(hours=self.login_hours)
-        return await self.people.add_login(user.id, _iso(ends))
+        return await self.people.add_login(user.id, iso(ends))
 
     async def _matches(self, hashed: str, password: str) -> bool:
         async with self._hashing:
@@ -268,7 +269,3 @@ def _strong(password: str, name: str) -> str:
     if name in password.casefold():
         raise WarmlineError("That password contains the name. Choose another.")
     return password
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -27,9 +27,14 @@ T = TypeVar("T")
 BUSY_TIMEOUT_S = 10.0
 
 
+def iso(moment: datetime) -> str:
+    """A moment in UTC as it is kept: ISO 8601, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def now() -> str:
-    """The time as ISO 8601 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """The time as it is kept."""
+    return iso(datetime.now(UTC))
 
 
 class _Connection(Connection):

@@ -116,14 +116,16 @@ class Practice(SessionReader):
 
         Raises:
             NotFound: if there is no such persona or rubric.
+            WarmlineError: if there is a session of that id that is somebody else's.
         """
         persona = self.library.persona(persona_id)
         rubric = self.library.rubric(rubric_id or persona.item.rubric)
-        try:
+        with contextlib.suppress(NotFound):
             # Started already, by a second press of the same button.
-            return await self.view(session_id)
-        except NotFound:
-            pass
+            view = await self.view(session_id)
+            if view.session.user_id != user_id:
+                raise WarmlineError("That conversation is somebody else's. Press New practice.")
+            return view
         await self.store.start_session(
             session_id,
             user_id,

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from warmline.database import iso
 from warmline.export import file_stem
 from warmline.store import Store, StoredSession
 
@@ -45,19 +46,20 @@ async def forget_old(store: Store, days: int | None, folder: Path) -> int:
     if days is None:
         return 0
     moment = datetime.now(UTC) - timedelta(days=days)
-    old = await store.sessions_before(moment.isoformat(timespec="milliseconds"))
+    old = await store.sessions_before(iso(moment))
     if old:
         await forget(store, old, folder)
     return len(old)
 
 
 def forget_copies(database: Path) -> None:
-    """Delete what restoring a backup kept aside, once it is older than a week.
+    """Delete what restoring a backup kept aside, or was killed over, once it is a week old.
 
     It holds sessions that were deleted since.
     """
     before = time.time() - _WEEK_S
-    for file in database.parent.glob(f"{database.stem}-before-*.db"):
+    folder, stem = database.parent, database.stem
+    for file in [*folder.glob(f"{stem}-before-*.db"), *folder.glob(f"{stem}-coming-*.db")]:
         # Another process may be doing the same.
         with contextlib.suppress(FileNotFoundError):
             if file.stat().st_mtime < before:

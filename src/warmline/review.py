@@ -66,9 +66,8 @@ def given_level(step: StepGrade) -> str:
     return step.status if step.level is None else str(step.level)
 
 
-def standing(grade: Grade, rubric: Rubric, edits: Sequence[Edit]) -> Standing:
+def standing(final: Grade) -> Standing:
     """What lists show of a session: its total and verdict as they stand, and what is unclear."""
-    final = final_grade(grade, rubric, edits)
     unclear = sum(step.status == "unclear" for step in final.steps)
     return Standing(final.total, final.passed, unclear)
 
@@ -168,7 +167,7 @@ class Reviews:
         def stands(edits: Sequence[Edit]) -> tuple[Standing, dict[str, str]]:
             final = final_grade(grade, rubric, edits)
             levels = {one.id: given_level(one) for one in final.steps}
-            return standing(grade, rubric, edits), levels
+            return standing(final), levels
 
         await self.edits.add(
             session_id,

@@ -7,7 +7,6 @@ Whose session it is, is then asked where the session is read.
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,8 +24,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from warmline.accounts import Accounts, Who
 from warmline.address import is_loopback
 from warmline.web.templating import refused
-
-log = logging.getLogger(__name__)
 
 #: Who may pass: anybody; whoever is signed in; whoever is signed in and has the role.
 Needs = Literal["anyone", "signed_in", "coach", "admin"]
@@ -91,10 +88,10 @@ RULES = [
     Rule("POST", "/ws/socket.io/", "signed_in"),
     # One's own data.
     Rule("GET", "/your-data", "signed_in", page=True),
-    Rule("POST", "/your-data/{id}/share", "signed_in", page=True),
-    Rule("POST", "/your-data/{id}/keep-private", "signed_in", page=True),
-    Rule("POST", "/your-data/{id}/delete", "signed_in", page=True),
-    Rule("POST", "/your-data/delete-everything", "signed_in", page=True),
+    Rule("POST", "/your-data/{id}/share", "signed_in"),
+    Rule("POST", "/your-data/{id}/keep-private", "signed_in"),
+    Rule("POST", "/your-data/{id}/delete", "signed_in"),
+    Rule("POST", "/your-data/delete-everything", "signed_in"),
     Rule("GET", "/compare/{id}", "signed_in", page=True),
     # The coach's desk, and the accounts.
     Rule("GET", "/desk", "coach", page=True),
@@ -102,11 +99,11 @@ RULES = [
     Rule("GET", "/desk/sessions.csv", "coach", page=True),
     Rule("GET", "/desk/labels/{id}", "coach", page=True),
     Rule("GET", "/desk/{id}", "coach", page=True),
-    Rule("POST", "/desk/{id}/override", "coach", page=True),
-    Rule("POST", "/desk/{id}/comment", "coach", page=True),
-    Rule("POST", "/desk/{id}/approve", "coach", page=True),
-    Rule("POST", "/desk/{id}/send-back", "coach", page=True),
-    Rule("POST", "/desk/{id}/blind", "coach", page=True),
+    Rule("POST", "/desk/{id}/override", "coach"),
+    Rule("POST", "/desk/{id}/comment", "coach"),
+    Rule("POST", "/desk/{id}/approve", "coach"),
+    Rule("POST", "/desk/{id}/send-back", "coach"),
+    Rule("POST", "/desk/{id}/blind", "coach"),
     Rule("GET", "/accounts", "admin", page=True),
 ]
 

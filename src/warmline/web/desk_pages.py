@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
@@ -72,12 +73,13 @@ async def desk(
         row(
             session,
             trainee=name,
+            graded=session.status == "graded",
             total=session.total,
             passed=session.passed,
             unclear=session.unclear,
             reviewed=session.reviewed_at,
             # Whoever wants to grade it first must not learn the machine's total here.
-            seen=seen or session.reviewed_at is not None,
+            seen=seen,
         )
         for session, name, seen in found[:PAGE]
     ]
@@ -97,11 +99,19 @@ async def desk(
 
 @router.get("/desk/sessions.csv")
 async def as_csv(request: Request, wanted: Annotated[Wanted, Depends(wanted_of)]) -> Response:
-    """The same list as a table for a spreadsheet, without what was said."""
+    """The same list as a table for a spreadsheet, without what was said.
+
+    As in the list, a result that this coach has not opened is left empty.
+    """
     who = who_of(request.scope)
     found = await runtime.current().desk.sessions(who.user.id, wanted, own=who.local, limit=-1)
     return PlainTextResponse(
-        session_table([(session, name) for session, name, seen in found if seen]),
+        session_table(
+            [
+                (session if seen else replace(session, total=None, passed=None, unclear=None), name)
+                for session, name, seen in found
+            ]
+        ),
         headers={"Content-Disposition": 'attachment; filename="sessions.csv"'},
         media_type="text/csv",
     )

@@ -1,4 +1,4 @@
-"""The pages beside the chat: one's own data, the coach's desk, the accounts."""
+"""The pages beside the chat for everybody: one's own data, two tries; and the accounts."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ async def compare(request: Request, session_id: str) -> Response:
     earlier = await readable(who, later.session.branch_of)
     cards = []
     for view in (earlier, later):
-        if view.session.user_id != who.user.id:
-            await parts.reviews.see(who, view.session.id)
         stored = await parts.store.grade(view.session.id)
+        if stored and view.session.user_id != who.user.id:
+            await parts.reviews.see(who, view.session.id)
         cards.append(await card_of(view, stored) if stored else None)
     persona = await parts.practice.persona_of(later.session)
     start = later.session.branch_turn or 0
