@@ -174,11 +174,25 @@ async def test_no_connection_is_used_twice(stub: OpenAIStub, backend: OpenAIBack
     assert len(set(stub.script.ports)) == len(stub.script.ports) == 5
 
 
-async def test_requests_run_one_at_a_time_by_priority(
-    stub: OpenAIStub, backend: OpenAIBackend
-) -> None:
+async def test_requests_wait_by_priority_for_a_place(stub: OpenAIStub) -> None:
+    backend = OpenAIBackend(settings_for(stub, openai_parallel=1))
     await backend.check()
     await chats_run_by_priority(stub.script, backend, "/v1/chat/completions")
+    await backend.aclose()
+
+
+async def test_as_many_run_at_once_as_the_setting_says(stub: OpenAIStub) -> None:
+    backend = OpenAIBackend(settings_for(stub, openai_parallel=2))
+    await backend.check()
+    stub.script.delay_s = 0.3
+    tasks = [asyncio.create_task(chat(backend, text)) for text in ("one", "two", "three")]
+    while len(chats(stub)) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert {body["messages"][0]["content"] for body in chats(stub)} == {"one", "two"}
+    await asyncio.gather(*tasks)
+    assert chats(stub)[2]["messages"][0]["content"] == "three"
+    await backend.aclose()
 
 
 # The key
