@@ -11,6 +11,10 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import BaseMessage
 
 from warmline.backends.base import Backend, Priority, Speed, YesNoQuestion
+from warmline.results import Standing
+
+#: What stands of a grade without steps.
+NOTHING = Standing(total=10, passed=False, unclear=0, auto_failed=False, steps=())
 
 Kind = Literal["continue", "chat", "yes"]
 

@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fakes import NOTHING
 from snapshots import small_persona, small_rubric
 from warmline import database as database_module
 from warmline import store as store_module
@@ -588,7 +589,9 @@ async def secret_session(store: Store, session: str, words: list[str]) -> None:
     parts = dict.fromkeys(
         ["persona_hash", "rubric_hash", "prompt_version", "backend", "model", "digest"], "x"
     )
-    await store.add_grade(session, {**parts, "total": 1, "passed": 0, "quote": one}, {"why": two})
+    await store.add_grade(
+        session, {**parts, "total": 1, "passed": 0, "quote": one}, {"why": two}, NOTHING
+    )
 
 
 async def test_what_is_deleted_is_in_no_byte_of_the_files(store: Store, tmp_path: Path) -> None:
@@ -779,7 +782,7 @@ async def test_a_clock_that_goes_back_changes_no_order_within_a_session(
     parts = dict.fromkeys(
         ["persona_hash", "rubric_hash", "prompt_version", "backend", "model", "digest"], "x"
     )
-    await store.add_grade("s", {**parts, "total": 10, "passed": 0}, {})
+    await store.add_grade("s", {**parts, "total": 10, "passed": 0}, {}, NOTHING)
     stored = await store.grade("s")
     assert stored is not None
     assert stored.grade["total"] == 10

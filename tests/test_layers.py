@@ -18,6 +18,7 @@ LAYERS = [
     ["labelled", "library", "schema", "settings"],
     ["backends", "migrations"],
     ["database"],
+    ["results"],
     ["store", "people", "edits", "desk"],
     ["accounts", "customer", "grader"],
     [
@@ -37,7 +38,7 @@ PARTED = [{"customer", "grader"}]
 #: What only these packages may know, whatever their layer.
 ONLY = {
     "sqlite3": {"database"},
-    "sqlite_utils": {"database", "store", "people", "edits", "desk", "migrations"},
+    "sqlite_utils": {"database", "store", "people", "edits", "desk", "migrations", "results"},
     "xllamacpp": {"backends"},
     "ollama": {"backends"},
     "langchain_ollama": {"backends"},

@@ -20,7 +20,15 @@ from warmline.grader.scoring import Grade, StepGrade, total
 from warmline.labelled import LabelledTranscript
 from warmline.people import People
 from warmline.report import coach_words, report_card
-from warmline.review import Reviews, agreement, final_grade, given_level, labels_of, reviewed
+from warmline.review import (
+    Reviews,
+    agreement,
+    final_grade,
+    given_level,
+    labels_of,
+    reviewed,
+    standing,
+)
 from warmline.sessions import SessionReader
 from warmline.store import Store
 
@@ -83,8 +91,10 @@ class Room:
         )
         await self.store.add_turn(session_id, "agent", f"I hear you in {session_id}.")
         await self.store.add_turn(session_id, "customer", "Thank you.", state=state)
-        grade = grade_of(session_id, levels).model_dump(mode="json")
-        await self.store.add_grade(session_id, grade, COACHING)
+        grade = grade_of(session_id, levels)
+        await self.store.add_grade(
+            session_id, grade.model_dump(mode="json"), COACHING, standing(grade, RUBRIC)
+        )
         await self.store.share(session_id, shared=True)
 
     async def stands(self, session_id: str) -> tuple[float | None, bool | None, int | None]:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fakes import NOTHING
 from snapshots import small_persona, small_rubric
 from warmline.errors import NotFound, WarmlineError
 from warmline.library import text_hash
@@ -234,7 +235,7 @@ async def test_a_session_that_two_processes_grade_has_one_grade(talk: Store) -> 
         ["persona_hash", "rubric_hash", "prompt_version", "backend", "model", "digest"], "x"
     )
     for total in (10, 20):
-        await talk.add_grade("s", {**parts, "total": total, "passed": 0}, {})
+        await talk.add_grade("s", {**parts, "total": total, "passed": 0}, {}, NOTHING)
     stored = await talk.grade("s")
     assert stored is not None
     assert stored.grade["total"] == 10

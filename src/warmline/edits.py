@@ -9,6 +9,7 @@ from typing import Literal
 from sqlite_utils.db import Database as Connection
 
 from warmline.database import Database, now
+from warmline.results import Standing, keep_standing
 
 #: ``seen``: looked at the machine's grade. ``blind``: gave a level before that. ``override``: gave
 #: another level than the one that stood. ``comment``: said something, on a turn or the whole.
@@ -35,15 +36,6 @@ class Edit:
     before: str | None
     after: str | None
     words: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A session's result as it stands after all edits, as lists show it."""
-
-    total: float | None
-    passed: bool | None
-    unclear: int
 
 
 class Edits:
@@ -124,11 +116,37 @@ class Edits:
                     )
                 result, _ = standing(edits)
                 reviewed = kind in ("override", "approve", "try_again")
-                db.execute(
-                    "UPDATE sessions SET total = ?, passed = ?, unclear = ?, "
-                    "reviewed_at = CASE WHEN ? THEN ? ELSE reviewed_at END WHERE id = ?",
-                    (result.total, result.passed, result.unclear, reviewed, now(), session_id),
-                )
+                keep_standing(db, session_id, result)
+                if reviewed:
+                    db.execute(
+                        "UPDATE sessions SET reviewed_at = ? WHERE id = ?", (now(), session_id)
+                    )
+
+        await self.database.run(work)
+
+    async def uncounted(self) -> list[str]:
+        """Graded sessions of which it is not written down what stands of each step.
+
+        An older version of Warmline did not.
+        """
+
+        def work(db: Connection) -> list[str]:
+            rows = db.query(
+                "SELECT id FROM sessions WHERE status = 'graded' AND auto_failed IS NULL"
+            )
+            return [str(row["id"]) for row in rows]
+
+        return await self.database.run(work)
+
+    async def recount(
+        self, session_id: str, standing: Callable[[Sequence[Edit]], Standing], asked_for: str | None
+    ) -> None:
+        """Write down anew what stands of a session, and what its feedback asked for."""
+
+        def work(db: Connection) -> None:
+            with db.atomic():
+                keep_standing(db, session_id, standing(_of(db, session_id)))
+                db.table("sessions").update(session_id, {"asked_for": asked_for})
 
         await self.database.run(work)
 

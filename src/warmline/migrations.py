@@ -189,3 +189,60 @@ def m004_review(db: Database) -> None:
         CREATE INDEX edits_by_session ON edits(session_id, id);
         """
     )
+
+
+@migrations()
+def m005_progress(db: Database) -> None:
+    """Each step's standing result, what a coach assigned, and the tries that were handed in."""
+    db.executescript(
+        """
+        -- What stands of each step after all changes, so that no list has to read every grade.
+        -- Written together with each grade and each change.
+        CREATE TABLE step_results (
+            session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+            step TEXT NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('graded', 'unclear', 'not_applicable')),
+            level INTEGER,
+            -- How much of the step was reached, 0 to 1; none unless it is graded.
+            share REAL,
+            PRIMARY KEY (session_id, step)
+        ) WITHOUT ROWID;
+        ALTER TABLE sessions ADD COLUMN auto_failed INTEGER;
+        -- The step that the feedback asked to work on next.
+        ALTER TABLE sessions ADD COLUMN asked_for TEXT;
+        CREATE TABLE assignments (
+            id TEXT PRIMARY KEY,
+            coach_id TEXT REFERENCES users(id) ON DELETE SET NULL,
+            persona_id TEXT NOT NULL,
+            rubric_id TEXT NOT NULL,
+            due_on TEXT NOT NULL,
+            -- The total to reach, 0 to 100.
+            pass_mark INTEGER NOT NULL,
+            -- How many tries may be handed in; none: as many as one likes.
+            tries INTEGER,
+            note TEXT NOT NULL DEFAULT '',
+            created_at TEXT NOT NULL,
+            withdrawn_at TEXT
+        );
+        CREATE TABLE assigned (
+            assignment_id TEXT NOT NULL REFERENCES assignments(id) ON DELETE CASCADE,
+            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+            PRIMARY KEY (assignment_id, user_id)
+        ) WITHOUT ROWID;
+        CREATE INDEX assigned_by_user ON assigned(user_id);
+        -- The assignment that a session was started for.
+        ALTER TABLE sessions ADD COLUMN assignment_id TEXT
+            REFERENCES assignments(id) ON DELETE SET NULL;
+        CREATE INDEX sessions_by_assignment ON sessions(assignment_id);
+        -- A try that was handed in. It stays one, without its session, when that is deleted.
+        CREATE TABLE submissions (
+            id INTEGER PRIMARY KEY,
+            assignment_id TEXT NOT NULL REFERENCES assignments(id) ON DELETE CASCADE,
+            user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+            session_id TEXT UNIQUE REFERENCES sessions(id) ON DELETE SET NULL,
+            at TEXT NOT NULL
+        );
+        CREATE INDEX submissions_by_assignment ON submissions(assignment_id, user_id);
+        CREATE INDEX submissions_by_user ON submissions(user_id);
+        """
+    )

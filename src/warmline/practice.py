@@ -28,6 +28,7 @@ from warmline.hearing import Hearing, asks_for_something
 from warmline.library import Entry, Library
 from warmline.persona import Persona
 from warmline.retention import forget
+from warmline.review import standing
 from warmline.rubric import Rubric
 from warmline.sessions import SessionReader, View
 from warmline.settings import Settings
@@ -393,7 +394,10 @@ class Practice(SessionReader):
             )
             grade = step.model_copy(update={"persona_hash": session.persona_hash})
             await self.store.add_grade(
-                session.id, grade.model_dump(mode="json"), coached.model_dump(mode="json")
+                session.id,
+                grade.model_dump(mode="json"),
+                coached.model_dump(mode="json"),
+                standing(grade, rubric.item),
             )
             stored = await self.store.grade(session.id)
             assert stored is not None

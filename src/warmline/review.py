@@ -8,10 +8,11 @@ from statistics import fmean
 from typing import Any
 
 from warmline.accounts import Who
-from warmline.edits import Edit, EditKind, Edits, Standing
+from warmline.edits import Edit, EditKind, Edits
 from warmline.errors import WarmlineError
 from warmline.grader.agreement import weighted_kappa
 from warmline.grader.scoring import Grade, StepGrade, StepStatus, total
+from warmline.results import Standing, StepResult
 from warmline.rubric import Rubric
 from warmline.sessions import SessionReader
 from warmline.transcript import Transcript
@@ -66,10 +67,23 @@ def given_level(step: StepGrade) -> str:
     return step.status if step.level is None else str(step.level)
 
 
-def standing(final: Grade) -> Standing:
-    """What lists show of a session: its total and verdict as they stand, and what is unclear."""
-    unclear = sum(step.status == "unclear" for step in final.steps)
-    return Standing(final.total, final.passed, unclear)
+def standing(final: Grade, rubric: Rubric) -> Standing:
+    """What lists show of a session: its result as it stands, whole and step by step."""
+    return Standing(
+        total=final.total,
+        passed=final.passed,
+        unclear=sum(step.status == "unclear" for step in final.steps),
+        auto_failed=bool(final.failed_by),
+        steps=tuple(
+            StepResult(
+                step.id,
+                step.status,
+                step.level,
+                None if step.level is None else step.share(rubric.step(step.id)),
+            )
+            for step in final.steps
+        ),
+    )
 
 
 class Reviews:
@@ -87,6 +101,25 @@ class Reviews:
         rubric = await self._rubric(session_id)
         edits = await self.edits.of(session_id)
         return final_grade(Grade.model_validate(stored.grade), rubric, edits)
+
+    async def recount(self, session_id: str) -> None:
+        """Count a session's result from its grade and all edits, and write it down."""
+        stored = await self.reader.store.grade(session_id)
+        if stored is None:
+            return
+        grade = Grade.model_validate(stored.grade)
+        rubric = await self._rubric(session_id)
+        asked_for = (stored.coaching.get("next_step") or {}).get("step")
+
+        def stands(edits: Sequence[Edit]) -> Standing:
+            return standing(final_grade(grade, rubric, edits), rubric)
+
+        await self.edits.recount(session_id, stands, asked_for)
+
+    async def count_up(self) -> None:
+        """Count the results of sessions that an older version of Warmline graded."""
+        for session_id in await self.edits.uncounted():
+            await self.recount(session_id)
 
     async def override(self, who: Who, session_id: str, step: str, level: str, reason: str) -> None:
         """Correct a level, with the reason. The machine's own stays visible beside it.
@@ -167,7 +200,7 @@ class Reviews:
         def stands(edits: Sequence[Edit]) -> tuple[Standing, dict[str, str]]:
             final = final_grade(grade, rubric, edits)
             levels = {one.id: given_level(one) for one in final.steps}
-            return standing(final), levels
+            return standing(final, rubric), levels
 
         await self.edits.add(
             session_id,

@@ -16,6 +16,7 @@ from warmline.database import Database, now
 from warmline.errors import NotFound
 from warmline.library import Entry
 from warmline.persona import Persona
+from warmline.results import Standing, keep_standing
 from warmline.rubric import Rubric
 from warmline.transcript import Role, Transcript, Turn
 
@@ -62,7 +63,12 @@ class StoredSession:
     total: float | None = None
     passed: int | None = None
     unclear: int | None = None
+    auto_failed: int | None = None
     reviewed_at: str | None = None
+    #: The step that the feedback asked to work on next.
+    asked_for: str | None = None
+    #: The assignment it was started for.
+    assignment_id: str | None = None
     #: The newest edit of a coach's that its owner has been shown.
     owner_saw: int = 0
 
@@ -177,7 +183,11 @@ class Store:
                 "total": None,
                 "passed": None,
                 "unclear": None,
+                "auto_failed": None,
                 "reviewed_at": None,
+                "asked_for": None,
+                # A try of the whole conversation is what was asked for.
+                "assignment_id": None,
                 "owner_saw": 0,
             }
             with db.atomic():
@@ -496,9 +506,16 @@ class Store:
         await self.database.run(work)
 
     async def add_grade(
-        self, session_id: str, grade: dict[str, Any], coaching: dict[str, Any]
+        self,
+        session_id: str,
+        grade: dict[str, Any],
+        coaching: dict[str, Any],
+        standing: Standing,
     ) -> None:
-        """Keep a grade with its coaching, unless the session has one already."""
+        """Keep a grade with its coaching, unless the session has one already.
+
+        ``standing`` is what lists show of it; ``grade`` and ``coaching`` are kept as they are.
+        """
 
         def work(db: Connection) -> None:
             with db.atomic():
@@ -526,15 +543,10 @@ class Store:
                         "coaching": json.dumps(coaching, ensure_ascii=False),
                     }
                 )
-                unclear = sum(step["status"] == "unclear" for step in grade.get("steps", []))
-                changes = {
-                    "status": "graded",
-                    "finished_at": now(),
-                    "total": grade["total"],
-                    "passed": grade["passed"],
-                    "unclear": unclear,
-                }
+                asked_for = (coaching.get("next_step") or {}).get("step")
+                changes = {"status": "graded", "finished_at": now(), "asked_for": asked_for}
                 db.table("sessions").update(session_id, changes)
+                keep_standing(db, session_id, standing)
 
         await self.database.run(work)
 

@@ -151,6 +151,8 @@ async def start(
         loopback=is_loopback(settings.host) and settings.public_url is None,
         login_hours=settings.login_hours,
     )
+    reviews = Reviews(practice)
+    await reviews.count_up()
     _current = Runtime(
         settings,
         store,
@@ -158,7 +160,7 @@ async def start(
         backend,
         practice,
         accounts,
-        Reviews(practice),
+        reviews,
         Desk(store.database),
     )
     _current.measuring = asyncio.create_task(_current.measure())
