@@ -23,7 +23,7 @@ from warmline.errors import BackendError, NotFound, NotGraded, TooLittle, Warmli
 from warmline.grader.grading import Looking
 from warmline.report import DIFFICULTY_WORDS, as_text
 from warmline.store import StoredGrade
-from warmline.web import runtime
+from warmline.web import due, runtime
 from warmline.web.access import who_by
 from warmline.web.history import COACH, HOST, StoreHistory, broken_off, card_of, report_step_id
 from warmline.web.signing_in import local_chat_user, oauth_chat_user
@@ -161,7 +161,7 @@ async def start() -> None:
     """Show the customers to choose from, or start with the one that was asked for."""
     parts = runtime.current()
     if wanted := parts.wanted.pop(_user_id(), None):
-        await _begin(wanted)
+        await _begin(wanted.persona_id, wanted.assignment_id)
         return
     await _show_bar()
     personas = [
@@ -179,7 +179,12 @@ async def start() -> None:
     required = await parts.accounts.login_required()
     alone = "" if required else " There are no accounts here: you have every role."
     picker = cl.CustomElement(
-        name="PersonaPicker", props={"personas": personas, "engine": parts.engine + alone}
+        name="PersonaPicker",
+        props={
+            "personas": personas,
+            "due": await due.due_first(_user_id()),
+            "engine": parts.engine + alone,
+        },
     )
     welcome = WELCOME.format(private="" if parts.remote else ", and nothing leaves this machine")
     if news := await parts.store.with_news(_user_id()):
@@ -189,9 +194,15 @@ async def start() -> None:
     cl.user_session.set("picker", message.id)
 
 
-async def _begin(persona_id: str) -> None:
+async def _begin(persona_id: str, assignment_id: str | None = None) -> None:
     parts = runtime.current()
-    view = await parts.practice.begin(_session_id(), _user_id(), persona_id)
+    rubric_id = None
+    if assignment_id is not None:
+        assignment = await due.startable(_user_id(), assignment_id)
+        persona_id, rubric_id = assignment.persona_id, assignment.rubric_id
+    view = await parts.practice.begin(
+        _session_id(), _user_id(), persona_id, rubric_id, assignment_id
+    )
     persona = await parts.practice.persona_of(view.session)
     parts.practice.warm_up(persona_id)
     if picker := cl.user_session.get("picker"):
@@ -206,15 +217,18 @@ async def _begin(persona_id: str) -> None:
 @cl.action_callback("choose_persona")
 @_guarded
 async def choose_persona(action: cl.Action) -> str:
-    """Start a session with the chosen customer."""
+    """Start a session with the chosen customer, or with that of the chosen assignment."""
     persona_id = str(action.payload.get("persona_id", ""))
-    parts = runtime.current()
-    parts.library.persona(persona_id)
+    assignment_id = action.payload.get("assignment_id")
+    if assignment_id is not None:
+        assignment_id = (await due.startable(_user_id(), str(assignment_id))).id
+    else:
+        runtime.current().library.persona(persona_id)
     if await _owned(_session_id()):
         return "started"
     if not _is_uuid(_session_id()):
         raise WarmlineError("This page has no proper address. Press New practice.")
-    await _begin(persona_id)
+    await _begin(persona_id, assignment_id)
     return "started"
 
 
@@ -380,10 +394,19 @@ async def practise_again(action: cl.Action) -> str:
     session_id = str(action.payload.get("session_id", ""))
     if await _owned(session_id):
         parts = runtime.current()
-        session = await parts.store.session(session_id)
-        parts.library.persona(session.persona_id)
-        parts.wanted[_user_id()] = session.persona_id
+        parts.wanted[_user_id()] = await due.again(await parts.store.session(session_id))
     return "ready"
+
+
+@cl.action_callback("hand_in")
+@_guarded
+async def hand_in(action: cl.Action) -> str:
+    """Hand in a finished conversation for its assignment; returns what to say of it."""
+    session_id = str(action.payload.get("session_id", ""))
+    parts = runtime.current()
+    await parts.assignments.hand_in(_user_id(), session_id)
+    card = await due.of_card(await parts.store.session(session_id))
+    return str(card["state"]) if card else ""
 
 
 @cl.action_callback("try_again")

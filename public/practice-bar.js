@@ -104,7 +104,7 @@
   });
 
   // Whoever had to sign in on the way to one of the other pages is taken there afterwards.
-  const pages = ["/your-data", "/desk", "/accounts"];
+  const pages = ["/assignments", "/your-data", "/desk", "/desk/assignments", "/accounts"];
   const path = window.location.pathname;
   const then = new URLSearchParams(window.location.search).get("then");
   if (path === "/login" && pages.includes(then)) {

@@ -24,6 +24,7 @@ from ollama_stub import Script, running_stub
 from served import Server
 from snapshots import same_as_file
 from warmline.accounts import Accounts
+from warmline.assignments import Assignments, Plan
 from warmline.library import read_library
 from warmline.people import People
 from warmline.settings import PROJECT
@@ -169,6 +170,7 @@ TABLE = [
     Row("POST", "/ws/socket.io/", {400: SIGNED_IN}, route="/ws/socket.io/"),
     # One's own data.
     page("/your-data", SIGNED_IN),
+    page("/your-data/everything.json", SIGNED_IN),
     mine(
         "POST", "/your-data/{to-share}/share", "/your-data/{session_id}/share", other=404, good=303
     ),
@@ -182,6 +184,60 @@ TABLE = [
     Row(
         "POST", "/your-data/{none}/delete", {404: SIGNED_IN}, route="/your-data/{session_id}/delete"
     ),
+    # Assignments.
+    page("/assignments", SIGNED_IN),
+    mine(
+        "POST",
+        "/assignments/{assignment}/start",
+        "/assignments/{assignment_id}/start",
+        other=404,
+        good=303,
+    ),
+    Row(
+        "POST",
+        "/assignments/{none}/start",
+        {404: SIGNED_IN},
+        route="/assignments/{assignment_id}/start",
+    ),
+    # Practised, but for no assignment.
+    mine(
+        "POST",
+        "/assignments/tries/{private}/hand-in",
+        "/assignments/tries/{session_id}/hand-in",
+        other=404,
+        good=422,
+    ),
+    mine(
+        "POST",
+        "/assignments/tries/{to-hand-in}/hand-in",
+        "/assignments/tries/{session_id}/hand-in",
+        other=404,
+        good=303,
+    ),
+    mine(
+        "POST",
+        "/your-data/{to-hand-in}/keep-private",
+        "/your-data/{session_id}/keep-private",
+        other=404,
+        good=409,
+    ),
+    page("/desk/assignments", COACHES),
+    *[
+        Row(
+            "POST",
+            path,
+            {status: ["coach"], 404: COACHES, 403: NO_COACHES},
+            route=path.replace("{to-withdraw}", "{assignment_id}").replace(
+                "{none}", "{assignment_id}"
+            ),
+            form={"persona": "dani-stranded", "due": "2999-01-01", **form},
+        )
+        for path, form, status in (
+            ("/desk/assignments", {"trainee": "{owner-id}"}, 303),
+            ("/desk/assignments/{to-withdraw}/withdraw", {}, 303),
+            ("/desk/assignments/{none}/withdraw", {}, 404),
+        )
+    ],
     # The coach's desk, and the accounts.
     page("/desk", COACHES),
     page("/desk/{shared}", COACHES, "/desk/{session_id}", missing=["far-coach"]),
@@ -189,6 +245,19 @@ TABLE = [
     page("/desk/{none}", COACHES, "/desk/{session_id}", missing=COACHES),
     page("/desk/agreement", COACHES),
     page("/desk/sessions.csv", COACHES),
+    page("/desk/sessions.json", COACHES),
+    page("/desk/sessions.html", COACHES),
+    page("/desk/statements.json", COACHES),
+    *[
+        page(
+            f"/desk/{{{session}}}/session.{kind}",
+            COACHES,
+            f"/desk/{{session_id}}/session.{kind}",
+            missing=["far-coach"] if session == "shared" else COACHES,
+        )
+        for session in ("shared", "private", "none")
+        for kind in ("json", "html")
+    ],
     page("/desk/labels/{none}", COACHES, "/desk/labels/{rubric_id}", missing=COACHES),
     *[
         Row(
@@ -336,9 +405,20 @@ async def make_people(folder: Path) -> dict[str, str]:
     private = await store.session(ids["private"])
     await store.branch_session(branch, private, 1, "Again", 1)
     await store.add_turn(branch, "agent", "A secret of the second try.")
-    await store.close()
     ids["branch"] = branch
-    return ids | {"none": str(uuid.uuid4())}
+    assignments = Assignments(store.database)
+    coach = await accounts.people.find("coach")
+    assert coach is not None
+    for name in ("assignment", "to-withdraw"):
+        plan = Plan("dani-stranded", "core", "2999-12-05", 70, 1, f"A note about the {name}.")
+        ids[name] = await assignments.assign(coach.id, plan, [owner.id])
+    ids["to-hand-in"] = str(uuid.uuid4())
+    await store.start_session(
+        ids["to-hand-in"], owner.id, persona, rubric, state, 1, ids["assignment"]
+    )
+    await store.set_status(ids["to-hand-in"], "graded")
+    await store.close()
+    return ids | {"none": str(uuid.uuid4()), "owner-id": owner.id}
 
 
 @pytest.fixture(scope="module")
@@ -365,12 +445,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_every_route_there_is_stands_in_the_table() -> None:
     from chainlit.server import router  # noqa: TID251
 
-    from warmline.web import desk_pages, pages, signing_in, sockets
+    from warmline.web import assignment_pages, desk_pages, out_pages, pages, signing_in, sockets
 
     known = {(row.method, row.route) for row in TABLE} | APART
     there = {
         (method, route.path)
-        for one in (router, pages.router, desk_pages.router, signing_in.router, sockets.router)
+        for one in (
+            router,
+            pages.router,
+            out_pages.router,
+            assignment_pages.router,
+            desk_pages.router,
+            signing_in.router,
+            sockets.router,
+        )
         for route in one.routes
         for method in route.methods  # type: ignore[attr-defined]
     }
@@ -410,7 +498,10 @@ def test_each_route_answers_each_person_as_the_table_says(world: World, row: Row
         form = {key: one.replace("{person}", person) for key, one in (row.form or {}).items()}
         with world.client(person) as client:
             answer = client.request(
-                row.method, path, json=world.filled(row.json) if row.json else None, data=form
+                row.method,
+                path,
+                json=world.filled(row.json) if row.json else None,
+                data=world.filled(form),
             )
         got[person] = answer.status_code
         if answer.status_code in (303, 401, 403, 404) and "secret" in answer.text:
@@ -427,7 +518,11 @@ def test_what_the_owner_asked_was_done_and_nothing_else(world: World) -> None:
     assert "A new title" not in {titles[i] for n, i in world.ids.items() if i in titles} - {
         titles[world.ids["to-rename"]]
     }
-    assert {name for name, one in world.ids.items() if shared.get(one)} == {"shared", "to-share"}
+    assert {name for name, one in world.ids.items() if shared.get(one)} == {
+        "shared",
+        "to-share",
+        "to-hand-in",
+    }
 
 
 def test_a_list_holds_ones_own_sessions_only(world: World) -> None:
@@ -586,8 +681,17 @@ async def test_nobody_writes_in_somebody_elses_session(world: World, person: str
         assert await said(heard, "Choose a customer first")
         await client.emit("window_message", {"warmline": "to-server", "what": "finish"})
         with world.client(person) as http:
-            for name in ("practise_again", "grade_again", "answer_again"):
-                payload = {"session_id": world.ids["private"]}
+            for name in (
+                "practise_again",
+                "grade_again",
+                "answer_again",
+                "hand_in",
+                "choose_persona",
+            ):
+                payload = {
+                    "session_id": world.ids["private"],
+                    "assignment_id": world.ids["assignment"],
+                }
                 answer = await asyncio.to_thread(
                     http.post,
                     "/project/action",
@@ -599,6 +703,8 @@ async def test_nobody_writes_in_somebody_elses_session(world: World, person: str
                 assert answer.status_code == 200
         await asyncio.sleep(0.3)
         assert not any("secret" in str(data) for _, data in heard)
+    owners = world.rows("SELECT DISTINCT user_id FROM sessions")
+    assert owners == [(world.ids["owner-id"],)]
     assert {name: turns_of(world, name) for name in before} == before
 
 
@@ -649,6 +755,14 @@ async def test_a_socket_that_is_open_already_ends_with_the_login(world: World) -
     assert turns_of(world, "shared") == before
 
 
+def test_an_assignment_is_known_to_whom_it_was_given_and_to_their_coaches(world: World) -> None:
+    note = "A note about the assignment."
+    for person in SIGNED_IN:
+        with world.client(person) as client:
+            assert (note in client.get("/assignments").text) == (person == "owner")
+            assert (note in client.get("/desk/assignments").text) == (person == "coach")
+
+
 def test_nobody_reviews_themselves(world: World) -> None:
     world.rows("INSERT INTO user_roles SELECT id, 'coach' FROM users WHERE identifier = 'owner'")
     try:
@@ -665,6 +779,35 @@ def test_nobody_reviews_themselves(world: World) -> None:
             "DELETE FROM user_roles WHERE role = 'coach' AND user_id = "
             "(SELECT id FROM users WHERE identifier = 'owner')"
         )
+
+
+def test_what_can_be_downloaded_holds_what_one_may_read_and_nothing_else(world: World) -> None:
+    of_the_shared = "A secret of the shared session."
+    for person in SIGNED_IN:
+        with world.client(person) as client:
+            mine = client.get("/your-data/everything.json")
+            assert mine.json()["account"]["name"] == person
+            assert ("secret" in mine.text) == (person == "owner")
+            assert "argon2" not in mine.text
+            assert "attachment" in mine.headers["content-disposition"]
+            if person in COACHES:
+                lists = [
+                    client.get(f"/desk/{name}")
+                    for name in (
+                        "sessions.csv",
+                        "sessions.json",
+                        "sessions.html",
+                        "statements.json",
+                    )
+                ]
+                for answer in lists:
+                    assert "secret" not in answer.text
+                    assert "attachment" in answer.headers["content-disposition"]
+                    assert world.ids["private"] not in answer.text
+                listed = {row["id"] for row in lists[1].json()["rows"]}
+                assert (world.ids["shared"] in listed) == (person == "coach")
+                whole = client.get(f"/desk/{world.ids['shared']}/session.json")
+                assert (of_the_shared in whole.text) == (person == "coach")
 
 
 def test_a_role_taken_away_is_gone_at_the_next_request(world: World) -> None:
@@ -741,7 +884,9 @@ def test_the_table_is_printed(world: World) -> None:
         "# Who may do what\n\nMade by `tests/test_access.py`, which tries every cell against a "
         f"running server: {count} cells. The numbers are HTTP statuses: 200 and 303 done or shown "
         "(303 for nobody: sent to sign in), 401 sign in first or not yours, 403 not your role, "
-        "404 closed, or answered as if it did not exist.\n\n" + "\n".join(lines) + "\n\n"
+        "404 closed, or answered as if it did not exist, 409 and 422 refused with the reason.\n\n"
+        + "\n".join(lines)
+        + "\n\n"
         "Events of the chat's socket, which opens to whoever is signed in: taken are "
         f"{events(True)}. Unheard are {events(False)}.\n"
     )

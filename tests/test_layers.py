@@ -12,14 +12,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "warmline"
 #: From the ground up. Modules of one layer may know each other, except where PARTED says not.
 LAYERS = [
     ["__init__", "address", "errors"],
-    ["detectors", "phrases"],
+    ["detectors", "phrases", "tables"],
     ["yamlfile", "traits"],
     ["persona", "rubric", "transcript"],
     ["labelled", "library", "schema", "settings"],
     ["backends", "migrations"],
     ["database"],
     ["results"],
-    ["store", "people", "edits", "desk"],
+    ["store", "people", "edits", "desk", "assignments", "belongings", "summaries"],
     ["accounts", "customer", "grader"],
     [
         "hearing",
@@ -29,6 +29,8 @@ LAYERS = [
         "simulation",
         "report",
         "export",
+        "records",
+        "xapi",
         "retention",
         "bench",
     ],
@@ -38,7 +40,18 @@ PARTED = [{"customer", "grader"}]
 #: What only these packages may know, whatever their layer.
 ONLY = {
     "sqlite3": {"database"},
-    "sqlite_utils": {"database", "store", "people", "edits", "desk", "migrations", "results"},
+    "sqlite_utils": {
+        "database",
+        "store",
+        "people",
+        "edits",
+        "desk",
+        "assignments",
+        "belongings",
+        "summaries",
+        "migrations",
+        "results",
+    },
     "xllamacpp": {"backends"},
     "ollama": {"backends"},
     "langchain_ollama": {"backends"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,8 @@ COMMANDS = [
 ]
 WARMLINE = [line for line in COMMANDS if line.startswith(".venv/bin/warmline ")]
 
+#: A program that is no part of Warmline.
+DATASETTE = "datasette --immutable backups/today.db"
 
 #: What has to be there before some of them.
 NEEDED_FIRST = {
@@ -31,8 +35,31 @@ NEEDED_FIRST = {
 
 
 def test_the_readme_has_the_commands_we_think() -> None:
-    assert [line for line in COMMANDS if line not in WARMLINE] == ["make run", "make test"]
+    assert [line for line in COMMANDS if line not in WARMLINE] == [
+        "make run",
+        "make test",
+        DATASETTE,
+    ]
     assert len(WARMLINE) >= 5
+
+
+def test_datasette_is_given_a_copy_that_was_made_before() -> None:
+    """What it does with the copy is tried with SQLite itself, and with it where it is installed."""
+    file = DATASETTE.split()[-1]
+    assert COMMANDS.index(f".venv/bin/warmline backup {file}") < COMMANDS.index(DATASETTE)
+
+
+@pytest.mark.skipif(shutil.which("datasette") is None, reason="datasette is not installed here")
+def test_datasette_shows_a_backup(tmp_path: Path) -> None:
+    environment = {**os.environ, "WARMLINE_TRANSCRIPTS_DIR": str(tmp_path)}
+    backup = str(tmp_path / "today.db")
+    made = [str(Path(sys.executable).parent / "warmline"), "backup", backup]
+    subprocess.run(made, cwd=PROJECT, env=environment, check=True, capture_output=True)
+    shown = [*shlex.split(DATASETTE)[:-1], backup, "--get", "/today.json"]
+    done = subprocess.run(shown, capture_output=True, text=True, check=True)
+    assert {"sessions", "step_results"} <= {
+        one["name"] for one in json.loads(done.stdout)["tables"]
+    }
 
 
 @pytest.mark.parametrize("target", ["run", "test"])

@@ -1,6 +1,9 @@
 import { useState } from "react";
 
-// The customers to choose from: who, how hard, and what the case is.
+// A longer note of a coach's is shown folded, in characters.
+const SHORT_NOTE = 240;
+
+// What is due first, then the customers to choose from: who, how hard, and what the case is.
 export default function PersonaPicker() {
   const [chosen, setChosen] = useState("");
   const [problem, setProblem] = useState("");
@@ -8,11 +11,11 @@ export default function PersonaPicker() {
   // From easy to hard, as they come.
   const levels = [...new Set(props.personas.map((persona) => persona.difficulty))];
 
-  const choose = async (id) => {
+  const choose = async (id, payload = { persona_id: id }) => {
     setChosen(id);
     setProblem("");
     try {
-      const result = await callAction({ name: "choose_persona", payload: { persona_id: id } });
+      const result = await callAction({ name: "choose_persona", payload });
       if (!result || result.success === false) throw new Error("refused");
     } catch {
       setChosen("");
@@ -22,6 +25,46 @@ export default function PersonaPicker() {
 
   return (
     <div style={{ width: "100%" }}>
+      {props.due.length > 0 && (
+        <section className="wl-group" data-due>
+          <h2>Due first</h2>
+          <ul className="wl-personas">
+            {props.due.map((one) => (
+              <li key={one.id} className="wl-persona" data-assignment={one.id}>
+                <h3>{one.name}</h3>
+                <p className="wl-title">{one.title}</p>
+                <p className="wl-muted">
+                  <strong>{one.due}</strong> · {one.tries} · {one.pass_mark} of 100 to reach · from{" "}
+                  {one.coach}
+                </p>
+                {one.note && one.note.length <= SHORT_NOTE && <p className="wl-note">{one.note}</p>}
+                {one.note.length > SHORT_NOTE && (
+                  <details>
+                    <summary>A note from {one.coach}</summary>
+                    <p className="wl-note">{one.note}</p>
+                  </details>
+                )}
+                {one.playable ? (
+                  <button
+                    type="button"
+                    className="wl-button wl-primary"
+                    disabled={Boolean(chosen)}
+                    onClick={() => choose(one.id, { assignment_id: one.id })}
+                    aria-label={`Start with ${one.name}, ${one.due}`}
+                  >
+                    {chosen === one.id ? "Starting…" : "Start"}
+                  </button>
+                ) : (
+                  <p>This customer is not here any more. Tell your coach.</p>
+                )}
+              </li>
+            ))}
+          </ul>
+          <p className="wl-muted">
+            <a href="/assignments">All your assignments</a>
+          </p>
+        </section>
+      )}
       {levels.map((level) => (
         <section key={level} className="wl-group">
           <h2>

@@ -66,7 +66,8 @@ const Step = ({ step }) => (
 // The report card: the total, what went well, the one next thing, and every step with its words.
 export default function ReportCard() {
   const [busy, setBusy] = useState(false);
-  const { coaching } = props;
+  const [handedIn, setHandedIn] = useState("");
+  const { coaching, assignment } = props;
 
   const go = async (name) => {
     setBusy(true);
@@ -89,6 +90,17 @@ export default function ReportCard() {
     }
   };
 
+  const handIn = async () => {
+    setBusy(true);
+    try {
+      const payload = { session_id: props.session_id };
+      const { response } = await callAction({ name: "hand_in", payload });
+      if (response) setHandedIn(response);
+    } finally {
+      setBusy(false);
+    }
+  };
+
   return (
     <article className="wl-report" data-report={props.session_id}>
       <h2>{props.heading}</h2>
@@ -104,6 +116,30 @@ export default function ReportCard() {
           {line}
         </p>
       ))}
+
+      {assignment && (
+        <section data-assignment={assignment.id}>
+          <h3>Your assignment</h3>
+          <p>{assignment.words}</p>
+          <div role="status">{(handedIn || assignment.state) && <p>{handedIn || assignment.state}</p>}</div>
+          {assignment.label && !handedIn && (
+            <>
+              <p>{assignment.means}</p>
+              <button
+                type="button"
+                className="wl-button wl-primary wl-hand-in"
+                disabled={busy}
+                onClick={handIn}
+              >
+                {assignment.label}
+              </button>
+            </>
+          )}
+          <p className="wl-muted">
+            <a href="/assignments">All your assignments</a>
+          </p>
+        </section>
+      )}
 
       {coaching.strengths.length > 0 && (
         <section data-strengths>

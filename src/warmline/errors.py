@@ -84,5 +84,9 @@ class TooManyTries(WarmlineError):
     """Too many failed sign-ins; the next has to wait."""
 
 
+class HandedIn(WarmlineError):
+    """The conversation was handed in for an assignment, so it stays with the coaches."""
+
+
 class SessionOver(WarmlineError):
     """The conversation has ended; nothing more can be said in it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -12,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from warmline.edits import Edits
+from warmline.errors import WarmlineError
 from warmline.persona import Persona
 from warmline.report import STATUS_WORDS, report_card
 from warmline.sessions import SessionReader
 from warmline.store import StoredGrade, StoredSession, StoredTurn
+from warmline.tables import Table, as_csv
 
 
 def file_stem(session: StoredSession) -> str:
@@ -130,30 +130,54 @@ def _write(stem: Path, page: str, record: str) -> list[Path]:
     return files
 
 
-#: What a spreadsheet would take for a formula at the beginning of a cell.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: The columns of a table of sessions, and their headings where it is printed.
+_COLUMNS = {
+    "id": "Id",
+    "trainee": "Trainee",
+    "title": "Conversation",
+    "persona_id": "Customer",
+    "rubric_id": "Rubric",
+    "status": "Status",
+    "created_at": "Started (UTC)",
+    "finished_at": "Graded (UTC)",
+    "total": "Total",
+    "passed": "Passed",
+    "unclear": "Unclear steps",
+    "reviewed_at": "Reviewed (UTC)",
+    "branch_of": "Goes on from",
+}
 
-_COLUMNS = (
-    "id", "trainee", "title", "persona_id", "rubric_id", "status", "created_at", "finished_at",
-    "total", "passed", "unclear", "reviewed_at", "branch_of",
-)  # fmt: skip
+
+def session_rows(sessions: Sequence[tuple[StoredSession, str]]) -> Table:
+    """Sessions with their trainees' names as a table, one a row, without what was said."""
+    rows = []
+    for session, trainee in sessions:
+        values = {**asdict(session), "trainee": trainee}
+        rows.append([values[column] for column in _COLUMNS])
+    return Table("Conversations", _COLUMNS, rows)
 
 
 def session_table(sessions: Sequence[tuple[StoredSession, str]]) -> str:
-    """Sessions with their trainees' names as CSV, one a line, without what was said.
+    """The same as CSV; no cell of it is a formula."""
+    return as_csv(session_rows(sessions))
 
-    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+
+def write_new(file: Path, text: str) -> None:
+    """Write a new file that only its owner can read.
+
+    Raises:
+        WarmlineError: if there is a file of that name, which is left as it is, or it cannot be
+            written.
     """
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(_COLUMNS)
-    for session, trainee in sessions:
-        values = {**asdict(session), "trainee": trainee}
-        table.writerow([_cell(values[column]) for column in _COLUMNS])
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    if file.exists():
+        raise WarmlineError(
+            f"{file} is there already, and was left as it is. Name a new file, or move that one "
+            "away."
+        )
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # What people wrote is nobody's business but the owner's, from the first byte on.
+        file.touch(mode=0o600, exist_ok=False)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WarmlineError(f"{file} cannot be written: {error.strerror or error}.") from error

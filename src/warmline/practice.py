@@ -111,9 +111,17 @@ class Practice(SessionReader):
     # Beginning
 
     async def begin(
-        self, session_id: str, user_id: str, persona_id: str, rubric_id: str | None = None
+        self,
+        session_id: str,
+        user_id: str,
+        persona_id: str,
+        rubric_id: str | None = None,
+        assignment_id: str | None = None,
     ) -> View:
         """Start a session; its first turn is the persona's opening line.
+
+        With ``assignment_id`` it is practised for that assignment; whether it is the user's, the
+        caller has asked.
 
         Raises:
             NotFound: if there is no such persona or rubric.
@@ -134,6 +142,7 @@ class Practice(SessionReader):
             rubric,
             first_state(persona.item).model_dump_json(),
             seed=zlib.crc32(session_id.encode()),
+            assignment_id=assignment_id,
         )
         return await self.view(session_id)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlite_utils.db import Database as Connection
 
 from warmline.database import Database, now
-from warmline.errors import NotFound
+from warmline.errors import HandedIn, NotFound
 from warmline.library import Entry
 from warmline.persona import Persona
 from warmline.results import Standing, keep_standing
@@ -112,8 +112,12 @@ class Store:
         rubric: Entry[Rubric],
         state: str,
         seed: int,
+        assignment_id: str | None = None,
     ) -> StoredSession:
-        """Keep a new session with its opening line, and the versions it is played with."""
+        """Keep a new session with its opening line, and the versions it is played with.
+
+        With ``assignment_id`` it is practised for that assignment of its user's.
+        """
 
         def work(db: Connection) -> StoredSession:
             at = now()
@@ -129,6 +133,7 @@ class Store:
                 "seed": seed,
                 "created_at": at,
                 "finished_at": None,
+                "assignment_id": assignment_id,
             }
             with db.atomic():
                 for kind, entry in (("persona", persona), ("rubric", rubric)):
@@ -272,10 +277,21 @@ class Store:
         await self.database.run(work)
 
     async def share(self, session_id: str, *, shared: bool) -> None:
-        """Let the coaches of the owner's teams read a session, or take that back."""
+        """Let the coaches of the owner's teams read a session, or take that back.
+
+        Raises:
+            HandedIn: if it is to be taken back and was handed in for an assignment.
+        """
 
         def work(db: Connection) -> None:
-            db.table("sessions").update(session_id, {"shared_at": now() if shared else None})
+            with db.atomic():
+                handed_in = "SELECT 1 FROM submissions WHERE session_id = ?"
+                if not shared and _one(db, handed_in, (session_id,)):
+                    raise HandedIn(
+                        "You handed this conversation in, so your coaches go on reading it. You "
+                        "can delete it; the try stays counted."
+                    )
+                db.table("sessions").update(session_id, {"shared_at": now() if shared else None})
 
         await self.database.run(work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from statistics import fmean
 
@@ -13,14 +14,17 @@ from warmline.cli import console
 from warmline.cli.console import out
 from warmline.database import Database
 from warmline.errors import WarmlineError
+from warmline.export import export_session, write_new
 from warmline.grader.grading import MemoryBook
 from warmline.grader.learned import shipped_judge
 from warmline.library import Library, read_library
 from warmline.people import People
 from warmline.practice import grader_for
+from warmline.review import Reviews
 from warmline.sessions import SessionReader
 from warmline.settings import Settings
 from warmline.store import Store
+from warmline.xapi import LOCAL_HOME, home_of, statements
 
 
 @console.main.command()
@@ -111,18 +115,27 @@ async def _say_heads(settings: Settings, library: Library, backend: Backend) -> 
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="The folder to fill."
 )
+@click.option(
+    "--xapi",
+    "statements_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the results as xAPI statements to this new file, and no transcript.",
+)
 @console.command
-async def export(session_id: str | None, folder: Path | None) -> None:
-    """Write transcripts as Markdown and JSON under transcripts/.
+async def export(session_id: str | None, folder: Path | None, statements_file: Path | None) -> None:
+    """Write transcripts as Markdown and JSON under transcripts/, or results for a record store.
 
     Example: warmline export --to transcripts/june
     """
-    from warmline.export import export_session
-
+    if folder and statements_file:
+        raise WarmlineError("Transcripts go to a folder, statements to a file: --to or --xapi.")
     settings = console.settings()
     store = await Store.open(settings.database)
     try:
         reader = SessionReader(store)
+        if statements_file:
+            await _write_statements(reader, session_id, statements_file, settings.public_url)
+            return
         ids = [session_id] if session_id else [s.id for s in await store.sessions(limit=1_000_000)]
         target = folder or settings.transcripts_dir / "export"
         for one in ids:
@@ -130,6 +143,32 @@ async def export(session_id: str | None, folder: Path | None) -> None:
     finally:
         await store.close()
     out.print(escape(f"Wrote {len(ids)} sessions to {target}"))
+
+
+async def _write_statements(
+    reader: SessionReader, session_id: str | None, file: Path, public_url: str | None
+) -> None:
+    """Every graded session's result, or one's, as xAPI statements in a new file."""
+    # Results that an older version of Warmline did not count step by step.
+    await Reviews(reader).count_up()
+    if session_id:
+        sessions = [await reader.store.session(session_id)]
+    else:
+        sessions = await reader.store.sessions(limit=-1)
+    names = {user.id: user.identifier for user in await People(reader.store.database).all()}
+    made = await statements(
+        reader,
+        # Whoever runs the machine can read everything anyway.
+        [(one, names[one.user_id], True) for one in sessions],
+        home_of(public_url),
+    )
+    write_new(file, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+    out.print(escape(f"Wrote {len(made)} statements to {file}. They hold names and results."))
+    if public_url is None:
+        out.print(
+            f"They say that the accounts are those of {LOCAL_HOME}. Set WARMLINE_PUBLIC_URL before "
+            "you send them to a store that others send to as well."
+        )
 
 
 @console.main.command("backup")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import click
 from rich.markup import escape
 
-from warmline.accounts import Accounts
+from warmline.accounts import Accounts, normal_name
 from warmline.address import is_loopback
 from warmline.cli import console
 from warmline.cli.console import out
 from warmline.database import Database
-from warmline.errors import WarmlineError
-from warmline.people import ROLES, People
+from warmline.errors import NotFound, WarmlineError
+from warmline.export import write_new
+from warmline.people import ROLES, People, User
+from warmline.records import everything
+from warmline.retention import copies, forget_person
+from warmline.sessions import SessionReader
+from warmline.store import Store
 
 
 @asynccontextmanager
@@ -26,6 +33,15 @@ async def _accounts() -> AsyncIterator[Accounts]:
         yield Accounts(People(database), loopback=is_loopback(settings.host))
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def _store() -> AsyncIterator[Store]:
+    store = await Store.open(console.settings().database)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _password(name: str) -> str:
@@ -158,6 +174,74 @@ async def reset(name: str) -> None:
     async with _accounts() as accounts:
         changed = await accounts.reset(name, password)
     out.print(escape(f"{changed.identifier} has a new password."))
+
+
+@user.command("export")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@console.command
+async def export_person(name: str, file: Path) -> None:
+    """Write everything that is kept of somebody to a new file, as they get it on Your data.
+
+    Without accounts, the one person here has the name you.
+
+    Example: warmline user export mira mira.json
+    """
+    async with _store() as store:
+        person = await _person(store, name)
+        kept = await everything(SessionReader(store), person)
+        write_new(file, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
+    out.print(
+        escape(
+            f"Wrote {file}: {len(kept['conversations'])} conversations of {person.identifier}. "
+            "It holds what they wrote: keep it safe."
+        )
+    )
+
+
+@user.command("forget")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@console.command
+async def forget(name: str, yes: bool) -> None:
+    """Delete an account and everything of theirs for good: conversations, feedback, sign-ins.
+
+    What they did as a coach with other people's conversations stays, without their name. The last
+    admin cannot be deleted while there are other accounts.
+
+    Example: warmline user forget mira
+    """
+    async with _store() as store:
+        person = await _person(store, name)
+        count = len(await store.sessions(person.id, limit=-1))
+        if not yes:
+            click.confirm(
+                f"Delete {person.identifier} and {count} conversations for good? "
+                "This cannot be taken back.",
+                abort=True,
+            )
+        gone = await forget_person(store, person, store.database.file.parent)
+        people = People(store.database)
+        opened = person.signs_in_with is not None and not await people.accounts_exist()
+        aside = copies(store.database.file)
+    out.print(escape(f"Deleted {person.identifier} and {gone} conversations."))
+    if opened:
+        out.print("That was the last account: whoever opens the page now has every role.")
+    for copy in aside:
+        out.print(escape(f"Still in {copy}, which a restore kept aside: delete it too."))
+    out.print("Backups, and files that were written elsewhere, are out of reach: delete those too.")
+
+
+async def _person(store: Store, name: str) -> User:
+    """Somebody by name, whether or not they have a way to sign in.
+
+    Raises:
+        NotFound: if there is nobody of that name.
+    """
+    found = await People(store.database).find(normal_name(name))
+    if found is None:
+        raise NotFound(f"There is nobody called {name}. See the accounts: warmline user list")
+    return found
 
 
 @user.command("list")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Awaitable
-from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
@@ -17,7 +16,6 @@ from warmline.customer.director import CustomerState
 from warmline.desk import Wanted
 from warmline.edits import Edit
 from warmline.errors import WarmlineError
-from warmline.export import session_table
 from warmline.grader.scoring import Grade
 from warmline.report import report_card
 from warmline.review import Reviewed, agreement, labels_of, reviewed
@@ -94,26 +92,6 @@ async def desk(
         more=str(request.url.include_query_params(before=rows[-1]["id"]).query)
         if len(found) > PAGE
         else "",
-    )
-
-
-@router.get("/desk/sessions.csv")
-async def as_csv(request: Request, wanted: Annotated[Wanted, Depends(wanted_of)]) -> Response:
-    """The same list as a table for a spreadsheet, without what was said.
-
-    As in the list, a result that this coach has not opened is left empty.
-    """
-    who = who_of(request.scope)
-    found = await runtime.current().desk.sessions(who.user.id, wanted, own=who.local, limit=-1)
-    return PlainTextResponse(
-        session_table(
-            [
-                (session if seen else replace(session, total=None, passed=None, unclear=None), name)
-                for session, name, seen in found
-            ]
-        ),
-        headers={"Content-Disposition": 'attachment; filename="sessions.csv"'},
-        media_type="text/csv",
     )
 
 

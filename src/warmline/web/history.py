@@ -27,7 +27,7 @@ from warmline.people import User as StoredUser
 from warmline.report import as_text, coach_words, report_card
 from warmline.sessions import View
 from warmline.store import StoredGrade, StoredSession
-from warmline.web import runtime
+from warmline.web import due, runtime
 
 HOST = "Warmline"
 COACH = "Your coach"
@@ -49,7 +49,11 @@ async def card_of(view: View, stored: StoredGrade) -> dict[str, Any]:
     rubric = (await parts.practice.rubric_of(session)).item
     edits = await parts.reviews.edits.of(session.id)
     card = report_card(stored, view.turns, persona, rubric, edits)
-    return {**card, "compare": f"/compare/{session.id}" if session.branch_of else None}
+    return {
+        **card,
+        "compare": f"/compare/{session.id}" if session.branch_of else None,
+        "assignment": await due.of_card(session),
+    }
 
 
 def broken_off(name: str) -> str:

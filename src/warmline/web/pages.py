@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from warmline.accounts import Who
-from warmline.errors import NotFound
+from warmline.errors import HandedIn, NotFound
 from warmline.store import StoredSession
 from warmline.web import runtime
 from warmline.web.access import who_of
@@ -33,10 +33,11 @@ async def your_data(request: Request, done: str = "") -> Response:
     parts = runtime.current()
     who = who_of(request.scope)
     sessions = await parts.store.sessions(who.user.id)
+    handed_in = await parts.assignments.handed_in_by(who.user.id)
     return render(
         request,
         "your_data.html",
-        sessions=[row(session) for session in sessions],
+        sessions=[row(session, handed_in=session.id in handed_in) for session in sessions],
         coaches=await parts.accounts.people.coaches_of(who.user),
         retention_days=parts.settings.retention_days,
         remote=parts.remote,
@@ -71,7 +72,10 @@ async def share(request: Request, session_id: str) -> Response:
 async def keep_private(request: Request, session_id: str) -> Response:
     """Take that back."""
     session = await _own_session(who_of(request.scope), session_id)
-    await runtime.current().store.share(session.id, shared=False)
+    try:
+        await runtime.current().store.share(session.id, shared=False)
+    except HandedIn as error:
+        raise HTTPException(409, str(error)) from error
     return _back("private")
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from warmline.accounts import Accounts
 from warmline.address import is_loopback, with_scheme
+from warmline.assignments import Assignments
 from warmline.backends import Backend, Speed, make_backend
 from warmline.desk import Desk
 from warmline.errors import BackendError, WarmlineError
@@ -35,6 +36,14 @@ _DAY_S = 24 * 60 * 60
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """A customer somebody asked for, and the assignment they are practised for if there is one."""
+
+    persona_id: str
+    assignment_id: str | None = None
+
+
 @dataclass
 class Runtime:
     """The parts of a running server."""
@@ -47,8 +56,9 @@ class Runtime:
     accounts: Accounts
     reviews: Reviews
     desk: Desk
-    #: The customer a person asked for before their page went to a new conversation.
-    wanted: dict[str, str] = field(default_factory=dict)
+    assignments: Assignments
+    #: What a person asked for before their page went to a new conversation.
+    wanted: dict[str, Wish] = field(default_factory=dict)
     #: Sessions that are being graded, and the event of their end: a second press of Finish starts
     #: nothing, and a page that was reloaded in the meantime can wait.
     finishing: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -162,6 +172,7 @@ async def start(
         accounts,
         reviews,
         Desk(store.database),
+        Assignments(store.database),
     )
     _current.measuring = asyncio.create_task(_current.measure())
     _current.forgetting = asyncio.create_task(_current.forget_old())

@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
     from chainlit.config import config as chat_config
     from chainlit.utils import mount_chainlit
 
-    from warmline.web import desk_pages, pages, signing_in, sockets
+    from warmline.web import assignment_pages, desk_pages, out_pages, pages, signing_in, sockets
     from warmline.web.access import LARGEST_BODY, Door
 
     # The cookie must not end before the login that it names.
@@ -45,6 +45,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(WarmlineError, _say)
     app.include_router(signing_in.router)
     app.include_router(pages.router)
+    # Before the desk, which takes any other word there for a session's id.
+    app.include_router(assignment_pages.router)
+    app.include_router(out_pages.router)
     app.include_router(desk_pages.router)
     app.include_router(sockets.router)
 
