@@ -103,11 +103,11 @@ def _dotted(path: FieldPath) -> str:
     return ".".join(str(part) for part in path)
 
 
-def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
-    """Parse YAML text into ``model``.
+def read_values(text: str, file: Path) -> tuple[dict[Any, Any], dict[FieldPath, int]]:
+    """The plain values that stand in a YAML text, and the line (from 1) of each field.
 
     Raises:
-        FileProblems: with the file, line and field of every problem.
+        FileProblems: if it is not YAML, or not fields with values.
     """
     try:
         tree = YAML(typ="rt", pure=True).load(text)
@@ -125,6 +125,16 @@ def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
         raise FileProblems([Problem(file, 1, "", f"not valid YAML: {first}")]) from error
     if not isinstance(tree, CommentedMap):
         raise FileProblems([Problem(file, 1, "", "expected fields such as `id:` and `title:`")])
+    return plain, lines
+
+
+def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
+    """Parse YAML text into ``model``.
+
+    Raises:
+        FileProblems: with the file, line and field of every problem.
+    """
+    plain, lines = read_values(text, file)
     try:
         return model.model_validate(plain)
     except ValidationError as error:
