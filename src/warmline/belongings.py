@@ -37,6 +37,13 @@ _LISTS = {
         SELECT id, persona_id, rubric_id, due_on, pass_mark, tries, note, created_at, withdrawn_at
         FROM assignments WHERE coach_id = :me ORDER BY created_at, id
     """,
+    "saved_as_trainer": """
+        SELECT kind, item_id, text, saved_at FROM drafts
+        WHERE user_id = :me AND text IS NOT NULL ORDER BY kind, item_id
+    """,
+    "published_as_trainer": """
+        SELECT kind, item_id, hash, file, at FROM publications WHERE user_id = :me ORDER BY id
+    """,
 }
 
 #: What is deleted of a person, in this order; with the person go roles, teams, logins, and what

@@ -246,3 +246,39 @@ def m005_progress(db: Database) -> None:
         CREATE INDEX submissions_by_user ON submissions(user_id);
         """
     )
+
+
+@migrations()
+def m006_studio(db: Database) -> None:
+    """What trainers are working on, and which versions were published."""
+    db.executescript(
+        """
+        -- One for each persona or rubric that somebody is or was changing; it need not be valid.
+        CREATE TABLE drafts (
+            kind TEXT NOT NULL CHECK (kind IN ('persona', 'rubric')),
+            item_id TEXT NOT NULL,
+            -- None once it is published or thrown away; the row stays, so that the number rises on.
+            text TEXT,
+            -- The version that was on the disk when it was begun; none for a new one.
+            started_from TEXT REFERENCES versions(hash),
+            -- Rises with each change, so that who saves over another's words is told.
+            revision INTEGER NOT NULL,
+            user_id TEXT REFERENCES users(id) ON DELETE SET NULL,
+            saved_at TEXT NOT NULL,
+            PRIMARY KEY (kind, item_id)
+        ) WITHOUT ROWID;
+        -- Every time that a file was written, and what was found on the disk then; never changed.
+        CREATE TABLE publications (
+            id INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL CHECK (kind IN ('persona', 'rubric')),
+            item_id TEXT NOT NULL,
+            hash TEXT NOT NULL REFERENCES versions(hash),
+            file TEXT NOT NULL,
+            -- Nobody: the file was changed in a text editor, or its author has left.
+            user_id TEXT REFERENCES users(id) ON DELETE SET NULL,
+            how TEXT NOT NULL CHECK (how IN ('studio', 'file')),
+            at TEXT NOT NULL
+        );
+        CREATE INDEX publications_by_item ON publications(kind, item_id, id);
+        """
+    )
