@@ -244,6 +244,21 @@ TABLE = [
     page("/desk/{private}", COACHES, "/desk/{session_id}", missing=COACHES),
     page("/desk/{none}", COACHES, "/desk/{session_id}", missing=COACHES),
     page("/desk/agreement", COACHES),
+    page("/desk/team", COACHES),
+    # Nothing graded is on the other desk; on this one too little for a picture.
+    *(
+        page(f"/desk/team.{kind}", COACHES, missing=["far-coach"])
+        for kind in ("csv", "json", "html")
+    ),
+    *(
+        Row("GET", path, {401: NOBODY, 403: NO_COACHES, 404: COACHES}, route=route)
+        for path, route in (
+            ("/desk/team/trend/core", "/desk/team/trend/{rubric}"),
+            ("/desk/team/trend/core/listen", "/desk/team/trend/{rubric}/{step}"),
+        )
+    ),
+    page("/desk/team/steps/core/listen", COACHES, "/desk/team/steps/{rubric}/{step}"),
+    page("/desk/team/steps/core/none", COACHES, "/desk/team/steps/{rubric}/{step}", COACHES),
     page("/desk/sessions.csv", COACHES),
     page("/desk/sessions.json", COACHES),
     page("/desk/sessions.html", COACHES),
@@ -284,6 +299,17 @@ TABLE = [
     ],
     page("/compare/{none}", [], "/compare/{session_id}", missing=SIGNED_IN),
     page("/compare/{branch}", ["owner"], "/compare/{session_id}", missing=NOT_OWNER),
+    page("/progress", SIGNED_IN),
+    page("/progress/{none}", [], "/progress/{session_id}", missing=SIGNED_IN),
+    # The owner has no conversation before it, and nobody else a say in it.
+    page("/progress/{shared}", [], "/progress/{session_id}", missing=SIGNED_IN),
+    page("/progress/{private}", [], "/progress/{session_id}", missing=SIGNED_IN),
+    Row(
+        "GET",
+        "/progress/steps/core/listen",
+        {404: SIGNED_IN},
+        route="/progress/steps/{rubric}/{step}",
+    ),
     page("/accounts", ["admin"]),
     # Closed, for everybody.
     closed("GET", "/project/share/{shared}", "/project/share/{thread_id}"),
@@ -445,7 +471,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_every_route_there_is_stands_in_the_table() -> None:
     from chainlit.server import router  # noqa: TID251
 
-    from warmline.web import assignment_pages, desk_pages, out_pages, pages, signing_in, sockets
+    from warmline.web import (
+        assignment_pages,
+        desk_pages,
+        out_pages,
+        pages,
+        progress_pages,
+        signing_in,
+        sockets,
+        team_pages,
+    )
 
     known = {(row.method, row.route) for row in TABLE} | APART
     there = {
@@ -456,6 +491,8 @@ def test_every_route_there_is_stands_in_the_table() -> None:
             out_pages.router,
             assignment_pages.router,
             desk_pages.router,
+            progress_pages.router,
+            team_pages.router,
             signing_in.router,
             sockets.router,
         )

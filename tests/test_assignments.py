@@ -25,8 +25,9 @@ from warmline.people import People, User
 from warmline.results import Standing, keep_standing
 from warmline.store import Store
 from warmline.web import due, runtime
-from warmline.web.due import day_words, due_words, hand_in_words, tries_words
+from warmline.web.due import due_words, hand_in_words, tries_words
 from warmline.web.runtime import Wish
+from warmline.web.templating import day_words
 
 DAY = date(2030, 5, 1)
 PLAN = Plan(small_persona().item.id, small_rubric().item.id, "2999-12-05", 70, 2, "Take your time.")

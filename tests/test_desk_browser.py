@@ -93,8 +93,13 @@ def test_a_coach_finds_grades_blind_changes_writes_and_sends_back(
     # Grade it blind: nothing of the machine's grade is to be seen before, in list, table or page.
     assert "of 100" not in coach.inner_text("main")
     assert totals(coach, server) == {session: ""}
+    for filters in ("passed=yes", "passed=no", "unclear=1"):
+        coach.goto(f"{server.address}/desk?{filters}")
+        assert "Nothing fits that" in coach.inner_text("main"), filters
+    coach.goto(f"{server.address}/desk")
     coach.click("text=Grade it yourself first")
     assert coach.locator("article.step").count() == 0
+    assert coach.locator(".behind").count() == 0
     assert "of 100" not in coach.inner_text("main")
     for select in coach.query_selector_all("form.steps select"):
         select.select_option(index=2)
@@ -104,6 +109,20 @@ def test_a_coach_finds_grades_blind_changes_writes_and_sends_back(
     before = coach.get_attribute("[data-total]", "data-total")
     assert totals(coach, server)[session].startswith(str(before))
 
+    # Behind each level stands where it came from; the mood runs down the side, from bar to bar.
+    assert coach.locator("article.step .behind").count() == coach.locator("article.step").count()
+    behind = coach.locator(".behind").first
+    behind.locator("summary").press("Enter")
+    assert "learned judge" in behind.inner_text()
+    assert behind.locator("li").count() >= 3
+    said = coach.locator(".turns li.customer")
+    assert said.locator(".rung").count() == said.count()
+    assert said.locator(".mood").first.inner_text().endswith("of 5")
+    widths = coach.locator(".mood-key .rung").evaluate_all(
+        "all => all.map(one => getComputedStyle(one, '::before').width)"
+    )
+    assert len(set(widths)) == 5
+
     # From a quote to its turn, and back.
     coach.click("article.step blockquote a >> nth=0")
     assert "#turn-" in coach.url
@@ -112,7 +131,7 @@ def test_a_coach_finds_grades_blind_changes_writes_and_sends_back(
 
     # Change a level, without a reason first.
     step = coach.locator("article.step").first
-    step.locator("summary").click()
+    step.locator("text=Change this level").click()
     current = step.locator("select").input_value()
     options = step.locator("option").evaluate_all("all => all.map(one => one.value)")
     other = next(value for value in reversed(options[:5]) if value != current)
@@ -136,8 +155,16 @@ def test_a_coach_finds_grades_blind_changes_writes_and_sends_back(
     assert "joan" in history
     assert "You saw them both." in history
 
-    # How often they agree, and the labels for calibrating.
-    coach.goto(f"{server.address}/desk/agreement")
+    # How often they agree since a day, and the labels for calibrating.
+    coach.goto(f"{server.address}/desk/agreement?since=2999-01-01")
+    assert "Choose an earlier day" in coach.inner_text("main")
+    answer = coach.request.get(f"{server.address}/desk/labels/core?since=2999-01-01")
+    assert answer.status == 404
+    coach.fill("[name=since]", "2000-01-01")
+    coach.click("text=Count >> visible=true")
+    coach.wait_for_url("**/desk/agreement?since=2000-01-01")
+    assert "graded blind: 1 conversation" in coach.inner_text("main")
+    coach.goto(f"{server.address}/desk/agreement?since=nonsense")
     assert "graded blind: 1 conversation" in coach.inner_text("main")
     assert "too few to say" in coach.inner_text("main")
     with coach.expect_download() as download:
@@ -204,8 +231,10 @@ def test_the_desk_fits_narrow_pages(chrome: Browser, server: Server, width: int)
     page.wait_for_selector("[role=status]")
     coach = new_page(chrome, dark=True, width=width)
     sign_in(coach, server, "joan", "/desk")
+    coach.wait_for_selector("tr[data-session]")
     for path in ("/desk", f"/desk/{session}?blind=1", f"/desk/{session}", "/desk/agreement"):
         coach.goto(f"{server.address}{path}")
+        coach.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
         assert no_sideways_scrolling(coach), path
     for one in (page, coach):
         one.context.close()

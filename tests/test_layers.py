@@ -13,19 +13,21 @@ SOURCE = Path(__file__).parents[1] / "src" / "warmline"
 LAYERS = [
     ["__init__", "address", "errors"],
     ["detectors", "phrases", "tables"],
-    ["yamlfile", "traits"],
+    ["yamlfile", "traits", "formfile"],
     ["persona", "rubric", "transcript"],
-    ["labelled", "library", "schema", "settings"],
+    ["labelled", "library", "livelibrary", "schema", "settings"],
     ["backends", "migrations"],
     ["database"],
     ["results"],
-    ["store", "people", "edits", "desk", "assignments", "belongings", "summaries"],
+    ["store", "people", "edits", "desk", "assignments", "belongings", "summaries", "drafts"],
     ["accounts", "customer", "grader"],
     [
         "hearing",
         "sessions",
+        "studio",
         "practice",
         "review",
+        "progress",
         "simulation",
         "report",
         "export",
@@ -49,6 +51,7 @@ ONLY = {
         "assignments",
         "belongings",
         "summaries",
+        "drafts",
         "migrations",
         "results",
     },
@@ -67,8 +70,9 @@ ONLY = {
     "argon2": {"accounts"},
     "click": {"cli"},
     "jinja2": {"web"},
+    "pygal": {"web"},
     "fastapi": {"web"},
-    "ruamel": {"yamlfile"},
+    "ruamel": {"yamlfile", "formfile"},
 }
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -129,6 +129,9 @@ def test_lists_and_sessions_leave_the_desk(chrome: Browser, server: Server, tmp_
 
     # One session whole: what people wrote is text, the moods and the coach's words are there.
     coach.goto(f"{server.address}/desk/mira-1")
+    assigned = coach.inner_text(".assigned")
+    assert "Assigned by joan, due 1 January 2099." in assigned
+    assert "in time. The mark for it is 70: not passed" in assigned
     page = opened(chrome, downloaded(coach, "Print", tmp_path), "session", width=700)
     shown = page.inner_text("body")
     for payload in PAYLOADS:
@@ -145,7 +148,7 @@ def test_lists_and_sessions_leave_the_desk(chrome: Browser, server: Server, tmp_
 
     # To open one whole is to have seen its grade: nothing on the blind page leads there.
     coach.goto(f"{server.address}/desk/mira-2?blind=1")
-    assert coach.locator("article.step").count() == 0
+    assert coach.locator("article.step, .behind, .assigned").count() == 0
     assert coach.locator("main >> a:text-is('Print')").count() == 0
     coach.context.request.get(f"{server.address}/desk/mira-2/session.html")
     coach.goto(f"{server.address}/desk/mira-2?blind=1")

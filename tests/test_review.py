@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -20,13 +21,13 @@ from warmline.grader.scoring import Grade, StepGrade, total
 from warmline.labelled import LabelledTranscript
 from warmline.people import People
 from warmline.report import coach_words, report_card
+from warmline.results import Results
 from warmline.review import (
     Reviews,
     agreement,
     final_grade,
     given_level,
     labels_of,
-    reviewed,
     standing,
 )
 from warmline.sessions import SessionReader
@@ -91,6 +92,23 @@ class Room:
         )
         await self.store.add_turn(session_id, "agent", f"I hear you in {session_id}.")
         await self.store.add_turn(session_id, "customer", "Thank you.", state=state)
+        grade = grade_of(session_id, levels)
+        await self.store.add_grade(
+            session_id, grade.model_dump(mode="json"), COACHING, standing(grade, RUBRIC)
+        )
+        await self.store.share(session_id, shared=True)
+
+    async def again(self, session_id: str, source: str, step: str, level: str) -> None:
+        """Try a session again from its first reply, to a grade of its own."""
+        await self.store.branch_session(
+            session_id, await self.store.session(source), 1, "again", seed=2
+        )
+        known = {s.id: range(s.lowest, s.highest + 1) for s in RUBRIC.steps}
+        levels: dict[str, int | str] = {}
+        if not level.isdecimal():
+            levels[step] = level
+        elif int(level) in known[step]:
+            levels[step] = int(level)
         grade = grade_of(session_id, levels)
         await self.store.add_grade(
             session_id, grade.model_dump(mode="json"), COACHING, standing(grade, RUBRIC)
@@ -208,18 +226,55 @@ async def test_a_blind_grade_is_given_before_the_machines_is_seen_or_not_at_all(
     assert stored is not None
     grade = Grade.model_validate(stored.grade)
     assert final_grade(grade, RUBRIC, await room.reviews.edits.of("one")) == grade
-    one = reviewed(grade, RUBRIC, "one", await room.reviews.edits.of("one"))
-    assert (one.blind, one.levels) == (True, levels)
+    (one,) = await room.desk.judged(joan.user.id, "2000-01-01")
+    assert (one.session_id, one.blind, one.coach) == ("one", True, levels)
+    assert one.machine == {step.id: given_level(step) for step in grade.steps}
+    # Kit has looked as well; nobody else who has not.
+    assert len(await room.desk.judged(kit.user.id, "2000-01-01")) == 1
     # It counts as it is, whatever is done afterwards; and only who saw the grade sees it listed.
     for who, seen in ((joan, [True, False]), (kit, [True, False])):
         desk = await room.desk.sessions(who.user.id, Wanted())
         assert sorted((session.id, seen) for session, _, seen in desk) == [
             ("one", seen[0]), ("two", seen[1]),
         ]  # fmt: skip
-    judged = await room.desk.sessions(joan.user.id, Wanted(judged=True))
-    assert [session.id for session, _, _ in judged] == ["one"]
+    await room.reviews.see(joan, "two")
     await room.reviews.send_back(joan, "two", "Once more.", None)
-    assert len(await room.desk.sessions(joan.user.id, Wanted(judged=True))) == 1
+    assert len(await room.desk.judged(joan.user.id, "2000-01-01")) == 1
+
+
+async def test_what_was_judged_is_counted_once_it_was_seen_and_from_a_day_on(room: Room) -> None:
+    joan, kit = room.who["joan"], room.who["kit"]
+
+    async def found(since: str = "2000-01-01", **wanted: str) -> list[str]:
+        ones = await room.desk.judged(joan.user.id, since, **wanted)  # type: ignore[arg-type]
+        return sorted(one.session_id for one in ones)
+
+    for name in ("one", "two"):
+        await room.reviews.override(kit, name, STEPS[1], "unclear", "I cannot tell.")
+    # Kit's levels beside the machine's would tell Joan what the machine's are.
+    assert await found() == []
+    for name in ("one", "two"):
+        await room.reviews.see(joan, name)
+    assert await found() == ["one", "two"]
+    assert await found(rubric_id=RUBRIC.id) == ["one", "two"]
+    assert await found(rubric_id="other") == await found("2999-01-01") == []
+    await room.reviews.override(kit, "two", STEPS[1], "1", "Now I can.")
+    two = next(
+        one for one in await room.desk.judged(joan.user.id, "2000-01-01") if one.session_id == "two"
+    )
+    # The last word counts, beside what the machine said, also where it had no level.
+    assert (two.machine[STEPS[0]], two.coach[STEPS[0]], two.coach[STEPS[1]]) == (
+        "unclear", "unclear", "1",
+    )  # fmt: skip
+    assert (list(two.names), two.rubric_hash, two.model) == (STEPS, small_rubric().hash, "m")
+    # As all of a desk, it is what was shared, and for somebody alone here their own.
+    await room.store.share("one", shared=False)
+    assert await found() == ["two"]
+    mira = room.who["mira"]
+    await room.reviews.see(mira, "one")
+    assert await room.desk.judged(mira.user.id, "2000-01-01") == []
+    own = await room.desk.judged(mira.user.id, "2000-01-01", own=True)
+    assert [one.session_id for one in own] == ["one"]
 
 
 async def test_of_two_blind_grades_at_once_one_is_kept_whole(room: Room) -> None:
@@ -240,14 +295,12 @@ async def test_agreement_is_by_step_with_its_direction_and_only_with_enough(stor
         **{name: {first.id: first.lowest + number % 2} for number, name in enumerate(names)}
     )
     joan = room.who["joan"]
-    ones = []
     for number, name in enumerate(names):
         level = str(first.lowest + number % 2 + 1)
         await room.reviews.override(joan, name, first.id, level, "It was better than that.")
-        stored = await store.grade(name)
-        assert stored is not None
-        edits = await room.reviews.edits.of(name)
-        ones.append(reviewed(Grade.model_validate(stored.grade), RUBRIC, name, edits))
+        await room.reviews.see(joan, name)
+        ones = await room.desk.judged(joan.user.id, "2000-01-01")
+        assert len(ones) == number + 1
         found = {one.step: one for one in agreement(ones)}
         if number < 2:
             assert found[first.id].kappa is found[first.id].mean is None
@@ -256,8 +309,9 @@ async def test_agreement_is_by_step_with_its_direction_and_only_with_enough(stor
     assert found[first.id].kappa is not None
     assert found[first.id].kappa < 1
     assert (found[last.id].overridden, found[last.id].mean, found[last.id].kappa) == (0, 0, 1)
-    transcript = await store.transcript("s0", "Nora")
-    line = labels_of(ones[0], transcript)
+    said = await room.desk.transcripts(["s0", "s1", "nobody's"])
+    assert said == {name: await store.transcript(name, "") for name in ("s0", "s1")}
+    line = labels_of(next(one for one in ones if one.session_id == "s0"), said["s0"])
     assert line is not None
     assert LabelledTranscript.model_validate(line).labels[first.id] == first.lowest + 1
     assert agreement([]) == []
@@ -274,16 +328,12 @@ async def test_the_desk_finds_by_each_filter_and_only_what_is_shared(room: Room)
     assert sorted(await found()) == ["one", "two"]
     assert await found(words="hear two") == ["two"]
     assert await found(words='two" OR "one') == []
-    assert await found(unclear=True) == ["two"]
     assert await found(trainee="mira", persona_id="nora-heating", rubric_id="small") != []
     assert await found(trainee="omar") == await found(persona_id="x") == []
-    assert await found(passed=True) == []
-    assert len(await found(passed=False)) == 2 - (await room.stands("two")).count(None) // 2
     day = (await room.store.session("one")).created_at[:10]
     assert len(await found(since=day, until=day)) == 2
     assert await found(since="2999-01-01") == await found(until="2000-01-01") == []
     await room.reviews.approve(room.who["joan"], "one")
-    assert await found(judged=True) == ["one"]
     assert await found(not_reviewed=True) == ["two"]
     await room.store.share("one", shared=False)
     assert await found() == ["two"]
@@ -297,11 +347,39 @@ async def test_the_desk_finds_by_each_filter_and_only_what_is_shared(room: Room)
     assert [session.id for session, _, _ in first + rest] == [session.id for session, _, _ in own]
 
 
+async def test_filters_by_result_find_only_what_the_coach_has_seen(store: Store) -> None:
+    best: dict[str, int | str] = {step.id: step.highest for step in RUBRIC.steps}
+    room = await Room(store).fill(good={**best, STEPS[0]: "unclear"}, bad={})
+    joan, kit = room.who["joan"], room.who["kit"]
+
+    async def found(who: Who, **wanted: Any) -> list[str]:
+        ones = await room.desk.sessions(who.user.id, Wanted(**wanted))
+        return sorted(session.id for session, _, _ in ones)
+
+    assert (await room.stands("good"))[1:] == (True, 1)
+    assert (await room.stands("bad"))[1:] == (False, 0)
+    results: list[dict[str, bool]] = [{"passed": True}, {"passed": False}, {"unclear": True}]
+    # Nothing was opened: none of them tells anything, and the list has both.
+    assert [await found(joan, **one) for one in results] == [[], [], []]
+    assert await found(joan) == await found(joan, not_reviewed=True) == ["bad", "good"]
+    await room.reviews.see(joan, "good")
+    assert [await found(joan, **one) for one in results] == [["good"], [], ["good"]]
+    # A grade of one's own opens it as well; another coach's eyes do not.
+    await room.reviews.grade_blind(joan, "bad", dict.fromkeys(STEPS, "unclear"))
+    assert [await found(joan, **one) for one in results] == [["good"], ["bad"], ["good"]]
+    assert [await found(kit, **one) for one in results] == [[], [], []]
+    # Alone here, the same counts for one's own.
+    mira = room.who["mira"].user.id
+    assert await room.desk.sessions(mira, Wanted(passed=True), own=True) == []
+
+
 LEVELS = st.sampled_from([*map(str, range(0, 8)), "unclear", "not_applicable"])
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["override", "approve", "send_back", "comment", "delete", "blind"]),
-        st.sampled_from(["a", "b"]),
+        st.sampled_from(
+            ["override", "approve", "send_back", "comment", "delete", "blind", "again", "forget"]
+        ),
+        st.sampled_from(["a", "b", "c"]),
         st.sampled_from(["joan", "kit"]),
         st.sampled_from(STEPS),
         LEVELS,
@@ -340,11 +418,18 @@ async def play(actions: list[tuple[str, str, str, str, str]], file: Path) -> Non
                     case "blind":
                         levels = {one.id: str(one.lowest) for one in RUBRIC.steps}
                         await room.reviews.grade_blind(who, session, levels)
+                    case "again" if "c" not in there:
+                        await room.again("c", session, step, level)
+                        there.add("c")
                     case "delete":
                         await store.delete_sessions([session])
                         there.discard(session)
+                    case "forget":
+                        await store.delete_sessions(sorted(there))
+                        there.clear()
             except WarmlineError:
                 continue
+        stands: dict[str, list[float]] = {one: [] for one in STEPS}
         for session in there:
             stored = await store.grade(session)
             assert stored is not None
@@ -360,7 +445,17 @@ async def play(actions: list[tuple[str, str, str, str, str]], file: Path) -> Non
             )
             unclear = sum(value == "unclear" for value in levels_now.values())
             assert await room.stands(session) == (again.total, again.passed, unclear)
-        for gone in {"a", "b"} - there:
+            for one in again.steps:
+                if one.level is not None:
+                    stands[one.id].append(one.share(RUBRIC.step(one.id)))
+        # The team's numbers are those of what is left, counted from scratch.
+        means = await Results(store.database).step_means(
+            room.who["joan"].user.id, RUBRIC.id, own=False, each=9
+        )
+        assert {one.step: (one.sessions, pytest.approx(one.share)) for one in means} == {
+            step: (len(shares), fmean(shares)) for step, shares in stands.items() if shares
+        }
+        for gone in {"a", "b", "c"} - there:
             assert await room.reviews.edits.of(gone) == []
     finally:
         await store.close()

@@ -183,6 +183,11 @@ export default function ReportCard() {
         </ul>
       </section>
 
+      {props.last_time && (
+        <p>
+          <a href={props.last_time}>See what you did better than last time</a>
+        </p>
+      )}
       {props.compare && (
         <p>
           <a href={props.compare}>Compare it with your earlier try</a>

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from warmline.accounts import Who
+from warmline.desk import Judged
 from warmline.edits import Edit, EditKind, Edits
 from warmline.errors import WarmlineError
 from warmline.grader.agreement import weighted_kappa
@@ -266,45 +267,21 @@ class StepAgreement:
 LEAST = 3
 
 
-@dataclass(frozen=True)
-class Reviewed:
-    """One reviewed session: the machine's grade, and each step's level by a coach, as text.
-
-    ``blind`` says that the coach gave them before seeing the machine's.
-    """
-
-    session_id: str
-    grade: Grade
-    levels: dict[str, str]
-    blind: bool
-
-
-def reviewed(grade: Grade, rubric: Rubric, session_id: str, edits: Sequence[Edit]) -> Reviewed:
-    """A session with its coach's levels: the blind ones where there are any, else as they stand."""
-    blind = {edit.step: edit.after or "" for edit in edits if edit.kind == "blind" and edit.step}
-    if blind:
-        return Reviewed(session_id, grade, blind, blind=True)
-    final = final_grade(grade, rubric, edits)
-    levels = {step.id: given_level(step) for step in final.steps}
-    return Reviewed(session_id, grade, levels, blind=False)
-
-
-def agreement(sessions: Sequence[Reviewed]) -> list[StepAgreement]:
-    """How often coaches and the machine agreed, step by step, in one rubric."""
+def agreement(sessions: Sequence[Judged]) -> list[StepAgreement]:
+    """How often coaches and the machine agreed, step by step, in one version of a rubric."""
     found = []
-    for step in sessions[0].grade.steps if sessions else []:
+    for step, name in sessions[0].names.items() if sessions else []:
         pairs = [
-            (given_level(machine), one.levels[step.id])
+            (one.machine[step], one.coach[step])
             for one in sessions
-            for machine in one.grade.steps
-            if machine.id == step.id and step.id in one.levels
+            if step in one.machine and step in one.coach
         ]
         numbers = [(int(a), int(b)) for a, b in pairs if a.isdecimal() and b.isdecimal()]
         enough = len(numbers) >= LEAST
         found.append(
             StepAgreement(
-                step=step.id,
-                name=step.name,
+                step=step,
+                name=name,
                 sessions=len(pairs),
                 overridden=sum(a != b for a, b in pairs),
                 mean=fmean(b - a for a, b in numbers) if enough else None,
@@ -314,9 +291,9 @@ def agreement(sessions: Sequence[Reviewed]) -> list[StepAgreement]:
     return found
 
 
-def labels_of(one: Reviewed, transcript: Transcript) -> dict[str, Any] | None:
-    """A reviewed session as a line for ``warmline calibrate``; None if no step has a level."""
-    labels = {step: int(level) for step, level in one.levels.items() if level.isdecimal()}
+def labels_of(one: Judged, transcript: Transcript) -> dict[str, Any] | None:
+    """A judged session as a line for ``warmline calibrate``; None if no step has a level."""
+    labels = {step: int(level) for step, level in one.coach.items() if level.isdecimal()}
     if not labels:
         return None
     turns = [{"role": turn.role, "text": turn.text} for turn in transcript.turns]

@@ -94,6 +94,9 @@ RULES = [
     Rule("POST", "/your-data/delete-everything", "signed_in"),
     Rule("GET", "/your-data/everything.json", "signed_in", page=True),
     Rule("GET", "/compare/{id}", "signed_in", page=True),
+    Rule("GET", "/progress", "signed_in", page=True),
+    Rule("GET", "/progress/{id}", "signed_in", page=True),
+    Rule("GET", "/progress/steps/{rubric}/{step}", "signed_in"),
     # Assignments.
     Rule("GET", "/assignments", "signed_in", page=True),
     Rule("POST", "/assignments/{id}/start", "signed_in"),
@@ -104,6 +107,13 @@ RULES = [
     # The coach's desk, and the accounts.
     Rule("GET", "/desk", "coach", page=True),
     Rule("GET", "/desk/agreement", "coach", page=True),
+    Rule("GET", "/desk/team", "coach", page=True),
+    Rule("GET", "/desk/team.csv", "coach", page=True),
+    Rule("GET", "/desk/team.json", "coach", page=True),
+    Rule("GET", "/desk/team.html", "coach", page=True),
+    Rule("GET", "/desk/team/trend/{rubric}", "coach"),
+    Rule("GET", "/desk/team/trend/{rubric}/{step}", "coach"),
+    Rule("GET", "/desk/team/steps/{rubric}/{step}", "coach", page=True),
     Rule("GET", "/desk/sessions.csv", "coach", page=True),
     Rule("GET", "/desk/sessions.json", "coach", page=True),
     Rule("GET", "/desk/sessions.html", "coach", page=True),

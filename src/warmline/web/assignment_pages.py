@@ -27,7 +27,6 @@ from warmline.web.access import who_of
 from warmline.web.due import (
     MEANS,
     customer,
-    day_words,
     due_words,
     hand_in_words,
     playable,
@@ -35,7 +34,7 @@ from warmline.web.due import (
     tries_words,
 )
 from warmline.web.runtime import Wish
-from warmline.web.templating import STATUS, render
+from warmline.web.templating import STATUS, day_words, render
 
 router = APIRouter()
 

@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Awaitable
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from warmline.accounts import normal_name
-from warmline.customer.director import CustomerState
-from warmline.desk import Wanted
+from warmline.assignments import today
+from warmline.desk import Judged, Wanted
 from warmline.edits import Edit
 from warmline.errors import WarmlineError
 from warmline.grader.scoring import Grade
+from warmline.records import moods_of
 from warmline.report import report_card
-from warmline.review import Reviewed, agreement, labels_of, reviewed
+from warmline.review import agreement, labels_of
 from warmline.sessions import View
 from warmline.web import runtime
 from warmline.web.access import who_of
+from warmline.web.behind import behind_levels
+from warmline.web.course import course_of
+from warmline.web.due import of_desk
 from warmline.web.reading import on_desk
 from warmline.web.templating import render, row
 
 router = APIRouter()
 
-#: Sessions on a page of the desk, and the newest reviewed ones that agreement is counted over.
+#: Sessions on a page of the desk.
 PAGE = 50
-REVIEWED = 200
+#: How far back agreement is counted unless a coach asks for another day.
+COUNTED = timedelta(weeks=12)
 
 
 def wanted_of(
@@ -104,16 +109,20 @@ def _day(text: str) -> str:
 
 
 @router.get("/desk/agreement")
-async def agreement_page(request: Request) -> Response:
-    """How often the coaches of these teams and the machine agreed."""
-    groups: dict[tuple[str, str, str, bool], list[Reviewed]] = defaultdict(list)
-    for one in await _reviewed(request):
+async def agreement_page(request: Request, since: str = "") -> Response:
+    """How often the coaches of these teams and the machine agreed, since a day."""
+    who = who_of(request.scope)
+    day = _counted_since(since)
+    ones = await runtime.current().desk.judged(who.user.id, day, own=who.local)
+    groups: dict[tuple[str, str, str, bool], list[Judged]] = defaultdict(list)
+    for one in ones:
         # By version: another one may have other steps.
-        key = (one.grade.rubric, one.grade.rubric_hash, one.grade.model, one.blind)
-        groups[key].append(one)
+        groups[(one.rubric_id, one.rubric_hash, one.model, one.blind)].append(one)
     return render(
         request,
         "agreement.html",
+        since=day,
+        count=len(ones),
         groups=[
             {
                 "rubric": rubric,
@@ -128,15 +137,18 @@ async def agreement_page(request: Request) -> Response:
 
 
 @router.get("/desk/labels/{rubric_id}")
-async def labels(request: Request, rubric_id: str) -> Response:
-    """Reviewed sessions as JSON lines for ``warmline calibrate``."""
-    reader = runtime.current().practice
-    lines = []
-    for one in await _reviewed(request):
-        if one.grade.rubric == rubric_id:
-            transcript = await reader.store.transcript(one.session_id, "")
-            if line := labels_of(one, transcript):
-                lines.append(json.dumps(line, ensure_ascii=False))
+async def labels(request: Request, rubric_id: str, since: str = "") -> Response:
+    """The same sessions of one rubric as JSON lines for ``warmline calibrate``."""
+    who = who_of(request.scope)
+    desk = runtime.current().desk
+    ones = await desk.judged(who.user.id, _counted_since(since), rubric_id=rubric_id, own=who.local)
+    said = await desk.transcripts([one.session_id for one in ones])
+    lines = [
+        json.dumps(line, ensure_ascii=False)
+        for one in ones
+        # One that was deleted in the meantime has nothing to learn from.
+        if one.session_id in said and (line := labels_of(one, said[one.session_id]))
+    ]
     if not lines:
         raise HTTPException(404, "No reviewed conversation has labels for this rubric yet.")
     name = f"labels-{rubric_id}.jsonl"
@@ -151,23 +163,9 @@ def _safe(name: str) -> str:
     return "".join(c for c in name if c.isascii() and (c.isalnum() or c in "-_."))
 
 
-async def _reviewed(request: Request) -> list[Reviewed]:
-    parts = runtime.current()
-    who = who_of(request.scope)
-    found = await parts.desk.sessions(
-        who.user.id, Wanted(judged=True), own=who.local, limit=REVIEWED
-    )
-    ones = []
-    for session, _, seen in found:
-        if not seen:
-            continue
-        stored = await parts.store.grade(session.id)
-        if stored is not None:
-            rubric = (await parts.practice.rubric_of(session)).item
-            edits = await parts.reviews.edits.of(session.id)
-            grade = Grade.model_validate(stored.grade)
-            ones.append(reviewed(grade, rubric, session.id, edits))
-    return ones
+def _counted_since(text: str) -> str:
+    """The day from which agreement is counted: as asked for, else twelve weeks ago."""
+    return _day(text) or (today() - COUNTED).isoformat()
 
 
 @router.get("/desk/{session_id}")
@@ -193,14 +191,12 @@ async def _session_page(
     if stored is not None and not blind:
         await parts.reviews.see(who, session.id)
     owner = await parts.accounts.people.user(session.user_id)
-    card = None
+    card, behind, assigned = None, {}, None
+    # All three tell the result, or what it is made of.
     if stored is not None and not blind:
         card = report_card(stored, view.turns, persona, rubric, edits)
-    moods = {
-        turn.number: CustomerState.model_validate_json(turn.state).mood
-        for turn in view.turns
-        if turn.state
-    }
+        behind = behind_levels(Grade.model_validate(stored.grade), rubric, persona)
+        assigned = await of_desk(session)
     shown_by: dict[int, list[dict[str, str]]] = defaultdict(list)
     for step in card["steps"] if card else []:
         for quote in step["evidence"]:
@@ -212,9 +208,11 @@ async def _session_page(
         session=row(session, trainee=owner.identifier),
         customer=persona.name,
         turns=view.turns,
-        moods=moods,
+        course=course_of(persona, moods_of(view.turns)),
         shown_by=shown_by,
         card=card,
+        behind=behind,
+        assigned=assigned,
         rubric=rubric,
         blind=blind,
         own_blind={

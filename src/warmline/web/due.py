@@ -10,6 +10,7 @@ from warmline.errors import WarmlineError
 from warmline.store import StoredSession
 from warmline.web import runtime
 from warmline.web.runtime import Wish
+from warmline.web.templating import day_words
 
 #: What it means to hand a session in, before one does.
 MEANS = (
@@ -19,12 +20,6 @@ MEANS = (
 
 #: So many assignments are shown above the customers; the rest stand on a page of their own.
 _FIRST = 6
-
-
-def day_words(day: date, now: date) -> str:
-    """A day in plain words: ``5 December``, with the year where it is another one."""
-    words = f"{day.day} {day:%B}"
-    return words if day.year == now.year else f"{words} {day.year}"
 
 
 def due_words(plan: Plan, now: date, *, still_open: bool = False) -> str:
@@ -153,6 +148,34 @@ async def of_card(session: StoredSession) -> dict[str, Any] | None:
         "label": label,
         "means": MEANS,
         "state": state,
+    }
+
+
+async def of_desk(session: StoredSession) -> dict[str, Any] | None:
+    """What a coach reads of the assignment that a session was practised for.
+
+    None where there was none. It tells the result: for those only who have seen the grade.
+    """
+    if session.assignment_id is None:
+        return None
+    work = await runtime.current().assignments.work_for(session.user_id, session.assignment_id)
+    mine = next((one for one in work.tries if one.session_id == session.id), None) if work else None
+    if work is None or mine is None:
+        return None
+    assignment = work.assignment
+    now = today()
+    if mine.handed_in_at:
+        late = ", late" if assignment.is_late(mine.handed_in_at) else ", in time"
+        state = f"Handed in on {day_words(day_of(mine.handed_in_at), now)}{late}."
+    else:
+        state = "Not handed in."
+    return {
+        "coach": assignment.coach,
+        "due": due_words(assignment, now),
+        "pass_mark": assignment.pass_mark,
+        "passed": mine.passes(assignment.pass_mark),
+        "state": state,
+        "withdrawn": assignment.withdrawn_at is not None,
     }
 
 

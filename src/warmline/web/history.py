@@ -53,7 +53,14 @@ async def card_of(view: View, stored: StoredGrade) -> dict[str, Any]:
         **card,
         "compare": f"/compare/{session.id}" if session.branch_of else None,
         "assignment": await due.of_card(session),
+        "last_time": await _last_time(session),
     }
+
+
+async def _last_time(session: StoredSession) -> str | None:
+    """Where a session stands beside the one before it; None for the first."""
+    earlier = await runtime.current().results.earlier(session.id)
+    return f"/progress/{session.id}" if earlier else None
 
 
 def broken_off(name: str) -> str:

@@ -13,6 +13,7 @@ from warmline.database import now
 from warmline.desk import Wanted
 from warmline.edits import Edit
 from warmline.export import file_stem, session_rows, session_table
+from warmline.persona import Persona
 from warmline.records import everything, moods_of, record
 from warmline.report import STATUS_WORDS, reply_number, report_card
 from warmline.rubric import Rubric
@@ -22,6 +23,7 @@ from warmline.summaries import summaries
 from warmline.tables import Table, as_json
 from warmline.web import runtime
 from warmline.web.access import who_of
+from warmline.web.course import course_of
 from warmline.web.desk_pages import wanted_of
 from warmline.web.printing import download, printed, printed_table
 from warmline.web.reading import on_desk
@@ -148,7 +150,7 @@ class _Whole:
 
     view: View
     trainee: str
-    customer: str
+    persona: Persona
     rubric: Rubric
     card: dict[str, Any] | None
     edits: list[Edit]
@@ -177,7 +179,7 @@ async def _whole(request: Request, session_id: str) -> _Whole:
         "trainee": owner.identifier,
         **record(view, persona, card, said, moods_of(view.turns)),
     }
-    return _Whole(view, owner.identifier, persona.name, rubric, card, said, values)
+    return _Whole(view, owner.identifier, persona, rubric, card, said, values)
 
 
 @router.get("/desk/{session_id}/session.json")
@@ -200,10 +202,10 @@ async def session_html(request: Request, session_id: str) -> Response:
         "print_session.html",
         session=whole.view.session,
         trainee=whole.trainee,
-        customer=whole.customer,
+        customer=whole.persona.name,
         rubric=whole.rubric.title,
         turns=turns,
-        moods=moods_of(turns),
+        course=course_of(whole.persona, moods_of(turns)),
         replies={turn.number: reply_number(turn.number, turns) for turn in turns},
         card=whole.card,
         comments=comments,

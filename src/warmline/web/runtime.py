@@ -22,9 +22,10 @@ from warmline.assignments import Assignments
 from warmline.backends import Backend, Speed, make_backend
 from warmline.desk import Desk
 from warmline.errors import BackendError, WarmlineError
-from warmline.library import Library, read_library
+from warmline.livelibrary import LiveLibrary
 from warmline.people import People
 from warmline.practice import Practice, make_practice
+from warmline.results import Results
 from warmline.retention import forget_copies, forget_old
 from warmline.review import Reviews
 from warmline.settings import Settings
@@ -50,12 +51,13 @@ class Runtime:
 
     settings: Settings
     store: Store
-    library: Library
+    library: LiveLibrary
     backend: Backend
     practice: Practice
     accounts: Accounts
     reviews: Reviews
     desk: Desk
+    results: Results
     assignments: Assignments
     #: What a person asked for before their page went to a new conversation.
     wanted: dict[str, Wish] = field(default_factory=dict)
@@ -143,7 +145,7 @@ async def start(
     store = await Store.open(settings.database)
     try:
         await store.database.check()
-        library = read_library(settings.personas_dir, settings.rubrics_dir)
+        library = LiveLibrary(settings.personas_dir, settings.rubrics_dir)
         if not library.personas:
             problems = "\n".join(map(str, library.problems)) or f"{settings.personas_dir} is empty"
             raise WarmlineError(f"There is no persona to practise with.\n{problems}")
@@ -172,6 +174,7 @@ async def start(
         accounts,
         reviews,
         Desk(store.database),
+        Results(store.database),
         Assignments(store.database),
     )
     _current.measuring = asyncio.create_task(_current.measure())

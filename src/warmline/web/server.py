@@ -32,7 +32,16 @@ def create_app(settings: Settings) -> FastAPI:
     from chainlit.config import config as chat_config
     from chainlit.utils import mount_chainlit
 
-    from warmline.web import assignment_pages, desk_pages, out_pages, pages, signing_in, sockets
+    from warmline.web import (
+        assignment_pages,
+        desk_pages,
+        out_pages,
+        pages,
+        progress_pages,
+        signing_in,
+        sockets,
+        team_pages,
+    )
     from warmline.web.access import LARGEST_BODY, Door
 
     # The cookie must not end before the login that it names.
@@ -48,6 +57,9 @@ def create_app(settings: Settings) -> FastAPI:
     # Before the desk, which takes any other word there for a session's id.
     app.include_router(assignment_pages.router)
     app.include_router(out_pages.router)
+    app.include_router(progress_pages.router)
+    # Before the pages of one session, whose paths begin alike.
+    app.include_router(team_pages.router)
     app.include_router(desk_pages.router)
     app.include_router(sockets.router)
 
@@ -78,6 +90,19 @@ async def _say(request: Request, error: Exception) -> Response:
     return refused(status, str(error), request.headers)
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address, and sends what it has without waiting for more.
+
+    Python's event loop turns that waiting off only for sockets that say they are TCP, which those
+    of `socket.create_server` do not; each answer would come 40 ms late.
+
+    Raises:
+        OSError: if the address is in use or may not be bound.
+    """
+    made = socket.create_server((host, port))
+    return socket.socket(made.family, made.type, socket.IPPROTO_TCP, fileno=made.detach())
+
+
 async def listen(app: FastAPI, settings: Settings, ready: Callable[[], object]) -> None:
     """Serve until stopped; ``ready`` is called once connections are taken.
 
@@ -85,7 +110,7 @@ async def listen(app: FastAPI, settings: Settings, ready: Callable[[], object]) 
         WarmlineError: if the address is in use or may not be bound.
     """
     try:
-        listener = socket.create_server((settings.host, settings.port))
+        listener = bound(settings.host, settings.port)
     except OSError as error:
         raise WarmlineError(
             f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 from fastapi import Request
@@ -58,3 +59,17 @@ def row(session: StoredSession, **more: Any) -> dict[str, Any]:
         "shared": session.shared_at is not None,
         **more,
     }
+
+
+def day_words(day: date, today: date) -> str:
+    """A day in plain words: ``5 December``, with the year where it is another one."""
+    words = f"{day.day} {day:%B}"
+    return words if day.year == today.year else f"{words} {day.year}"
+
+
+def day_of(moment: str) -> str:
+    """The day of a moment as it is kept, in plain words."""
+    return day_words(date.fromisoformat(moment[:10]), datetime.now(UTC).date())
+
+
+templates.env.filters["day"] = day_of
