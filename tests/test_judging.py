@@ -174,3 +174,29 @@ def test_strong_replies_are_valued_over_weak_ones(library: Library) -> None:
     assert len(found) >= 100
     wrong = [f"{pair.rubric}/{pair.step}" for pair in found if not pair.right]
     assert len(wrong) <= 0.1 * len(found), wrong
+
+
+async def test_one_plain_blame_fails_a_conversation_that_is_warm_otherwise(
+    library: Library,
+) -> None:
+    blame = "If you had read the rules you would have known that."
+    spoilt = await by_judge(library, (WARM[0], f"{WARM[1]} {blame}", WARM[2]))
+    respect = by_id(spoilt)["respect"]
+    assert respect.level == respect.lowest
+    assert [quote.quote for quote in respect.evidence] == [blame]
+    assert spoilt.failed_by == ["respect"]
+    assert not spoilt.passed
+    good = await by_judge(library, WARM)
+    assert good.total is not None
+    assert spoilt.total is not None
+    # What was good stays visible in the steps, and a third of it in the total.
+    assert by_id(spoilt)["listen"].level == by_id(good)["listen"].level
+    assert spoilt.total < good.total / 2
+
+
+async def test_a_rubric_that_fails_nobody_outright_is_not_spoilt(library: Library) -> None:
+    step = library.rubric("core").item.step("respect")
+    read = Reading(shipped_judge(), as_spoken(talk(BLAMING)))
+    assert read.spoils(step)
+    assert not read.spoils(step.model_copy(update={"auto_fail_below": None}))
+    assert not Reading(shipped_judge(), as_spoken(talk(WARM))).spoils(step)

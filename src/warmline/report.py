@@ -174,7 +174,10 @@ def _opening(grade: Grade, persona: Persona) -> tuple[str, str]:
 
 def _failed_line(step: StepGrade, rubric: Rubric) -> str:
     limit = rubric.step(step.id).auto_fail_below
-    return f"“{step.name}” has to reach {limit}, whatever the total; it stands at {step.level}."
+    return (
+        f"“{step.name}” has to reach {limit}, whatever else was good; it stands at {step.level}. "
+        "Until then a third of the total counts."
+    )
 
 
 def _step(step: StepGrade, turns: list[StoredTurn]) -> dict[str, Any]:

@@ -253,6 +253,7 @@ class Grader:
             asked = scoring.checks_value(reading)
             signs.insert(0, asked if asked is not None else 0.5)
         reading.signs = signs
+        reading.spoilt = read.spoils(step)
         return reading
 
     async def readings(self, transcript: Transcript) -> dict[str, scoring.StepReading]:

@@ -23,6 +23,9 @@ FAULT_SEEN = 0.4
 #: How much blame takes from respect; what a reply that closes nothing is worth as a close, of one
 #: that does; and how likely a close has to look to count as one. Chosen on whole labelled sessions.
 BLAME_WEIGHS = 0.4
+#: A reply as likely as this to blame does so plainly. Of 127 labelled sessions that do not, one
+#: holds such a reply; of 17 that do, ten.
+PLAIN_BLAME = 0.7
 UNCLOSED = 0.6
 CLOSING_SURE = 0.25
 #: Faults that hurt; polite emptiness is none of them.
@@ -205,6 +208,17 @@ class Reading:
             wanted += ["blaming", "minimising"]
         found = self._likeliest(wanted, list(self.values), FAULT_SEEN)
         return found and found.model_copy(update={"shows": "against"})
+
+    def spoils(self, step: Step) -> bool:
+        """Whether the customer is plainly blamed, in words that can be quoted.
+
+        That is the lowest level of a step about respect that can fail a session outright; kind
+        words before or after it do not raise it.
+        """
+        if step.auto_fail_below is None or "respect" not in step.borrows:
+            return False
+        plainly = any(values["blaming"] >= PLAIN_BLAME for values in self.values.values())
+        return plainly and self.fault(step) is not None
 
     def _likeliest(self, traits: Sequence[str], turns: Sequence[int], least: float) -> Quote | None:
         if not traits:

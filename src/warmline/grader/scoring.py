@@ -35,6 +35,8 @@ WITHOUT_FAULT = 0.6
 BEST_COUNTS = 0.85
 #: The learned judge's share where the model was asked as well and no head weighs them.
 LEARNED_SHARE = 0.75
+#: What is left of the total where a step fails outright: so much is undone by it.
+LEFT_OF_TOTAL = 1 / 3
 #: Above this share of a step, its level must be shown by words of the agent.
 SHOWN_ABOVE = 0.4
 
@@ -101,6 +103,7 @@ class StepReading:
     ``strengths`` has each check's strength in each turn, and for the session. ``learned`` has, for
     each turn that the learned judge could read, how near it is to the step's highest level, 0 to
     1. ``signs`` is what a head weighs; ``applies`` how likely the step applies, None for surely.
+    ``spoilt``: something was said that is the step's lowest level, whatever else was.
     """
 
     step: Step
@@ -108,6 +111,7 @@ class StepReading:
     strengths: dict[str, dict[int, float | None]] = field(default_factory=dict)
     learned: dict[int, float] = field(default_factory=dict)
     signs: list[float] = field(default_factory=list)
+    spoilt: bool = False
 
     def turns(self) -> list[int]:
         """The turns about which something is known: by the learned judge, else by the checks."""
@@ -233,6 +237,8 @@ def step_value(reading: StepReading, head: StepHead | None = None) -> float | No
     if head is not None:
         part = (head.level(reading.signs) - step.lowest) / (step.highest - step.lowest)
         return min(1.0, max(0.0, part))
+    if reading.spoilt:
+        return 0.0
     asked = checks_value(reading)
     if asked is None:
         return learned
@@ -295,7 +301,7 @@ def total(
     """The weighted total in percent, whether it passes, and the steps that fail it outright.
 
     Steps that are unclear or not applicable are left out; with too much of the weight unclear
-    there is no total.
+    there is no total. Where a step fails outright, `LEFT_OF_TOTAL` of it is left.
     """
     graded = [step for step in steps if step.status == "graded"]
     unclear = sum(step.weight for step in steps if step.status == "unclear")
@@ -303,7 +309,6 @@ def total(
     if not graded or unclear > MOST_UNCLEAR * (unclear + weight):
         return None, None, []
     reached = sum(step.weight * step.share(rubric.step(step.id)) for step in graded)
-    percent = round(100 * reached / weight, 1)
     failed_by = [
         step.id
         for step in graded
@@ -311,6 +316,7 @@ def total(
         and step.level is not None
         and step.level < limit
     ]
+    percent = round(100 * reached / weight * (LEFT_OF_TOTAL if failed_by else 1), 1)
     return percent, percent >= rubric.pass_mark and not failed_by, failed_by
 
 
