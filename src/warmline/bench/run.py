@@ -12,6 +12,7 @@ from warmline.bench.attacks import under_attack
 from warmline.bench.cost import cost_of
 from warmline.bench.experts import Comparison, against_experts, with_model
 from warmline.bench.own_set import on_own_set, pairs
+from warmline.bench.stability import TIMES, stability_of
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.learned import shipped_judge
 from warmline.labelled import LabelledScene, LabelledTranscript, read_scenes
@@ -21,6 +22,8 @@ from warmline.transcript import Transcript, Turn
 
 #: How many turns of the agent the session has whose cost is counted.
 COST_TURNS = 10
+#: About how many of its replies every check is asked again and again.
+STEADY_REPLIES = 2
 
 
 class GraderBench:
@@ -86,6 +89,10 @@ class GraderBench:
             "share_after": cost.share_after,
             "share_of_all": cost.share_of_all,
         }
+        self.tell("The same questions again, and in other words")
+        session = long_session(read_scenes(self.labelled))
+        steady = await stability_of(backend, core.item, session, replies=STEADY_REPLIES)
+        self.found["stability"] = asdict(steady)
         if sessions:
             self.tell("Asking the language model about the experts' sessions")
             grader = Grader(backend, rubric, MemoryBook(), ask_all=True)
@@ -171,4 +178,10 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
             f"Cost of ten replies with every step asked: {cost['calls']} calls, "
             f"{cost['evaluated']} tokens evaluated, {cost['without_reuse']} without reuse "
             f"({cost['share_of_all']:.2f}), {cost['share_after']:.2f} of them after Finish"
+        )
+    if steady := found.get("stability"):
+        asked = steady["checks"] - steady["silent"]
+        yield (
+            f"Stability of {asked} checks: {steady['again']} flipped when asked {TIMES} times, "
+            f"{steady['in_other_words']} when asked in two other wordings"
         )
