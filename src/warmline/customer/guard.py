@@ -182,7 +182,29 @@ def objection(line: str, context: GuardContext) -> str | None:
     if len(re.findall(r"\w+", straight)) < LEAST_WORDS and not _NUMBER.search(straight):
         # A number may be all that was asked for.
         return "too short"
-    for words in (span.of(straight) for span in sentences(straight)):
+    if wrong := wrong_speaker(straight, context.persona.name, context.persona.language):
+        return wrong
+    if not context.asked and _TAKES_OVER.match(straight):
+        return "speaks as the agent"
+    if context.voice and (other := _other_voice(context.voice(straight), context)):
+        return other
+    if given_away := _gives_away(straight, context):
+        return given_away
+    if _content_too_soon(straight, context):
+        return "forgives too soon"
+    if invented := _invented_number(straight, context):
+        return f"a number that is not in the record: {invented}"
+    if repeats(straight, (*context.said, *context.samples)):
+        return "repeats an earlier line"
+    agents = [turn.agent for one in context.persona.samples for turn in one.turns if turn.agent]
+    if repeats(straight, (*context.heard, *agents)):
+        return "repeats the agent"
+    return None
+
+
+def wrong_speaker(line: str, name: str, language: str) -> str | None:
+    """Why nobody of this name would write this line as a customer, by the rules alone; or None."""
+    for words in (span.of(line) for span in sentences(line)):
         for pattern, reason in (
             (_MARKUP, "markup"),
             (_LABEL, "speaker label"),
@@ -192,27 +214,12 @@ def objection(line: str, context: GuardContext) -> str | None:
         ):
             if pattern.search(words):
                 return reason
-    if _narrates(straight, context.persona):
+    if _narrates(line, name):
         return "stage direction"
-    if not context.asked and _TAKES_OVER.match(straight):
+    if _calls_itself(line, name):
         return "speaks as the agent"
-    if _calls_itself(straight, context.persona):
-        return "speaks as the agent"
-    if context.voice and (other := _other_voice(context.voice(straight), context)):
-        return other
-    if _foreign(straight, context.persona.language):
+    if _foreign(line, language):
         return "another language"
-    if given_away := _gives_away(straight, context):
-        return given_away
-    if _content_too_soon(straight, context):
-        return "forgives too soon"
-    if invented := _invented_number(straight, context):
-        return f"a number that is not in the record: {invented}"
-    if _repeats(straight, (*context.said, *context.samples)):
-        return "repeats an earlier line"
-    agents = [turn.agent for one in context.persona.samples for turn in one.turns if turn.agent]
-    if _repeats(straight, (*context.heard, *agents)):
-        return "repeats the agent"
     return None
 
 
@@ -234,16 +241,16 @@ def _is_low(context: GuardContext) -> bool:
     return context.persona.rank(context.mood) < len(context.persona.ladder) - 2
 
 
-def _narrates(line: str, persona: Persona) -> bool:
+def _narrates(line: str, name: str) -> bool:
     """Whether the line tells about the customer from outside: "Marjorie sighs"."""
-    first = re.escape(persona.name.split()[0])
+    first = re.escape(name.split()[0])
     verbs = "sighs?|pauses?|says?|said|replies|replied|types?|typed|cries|sobs?|nods?|smiles?"
     return re.search(rf"\b{first} (?:\w+ly )?(?:{verbs})\b", line) is not None
 
 
-def _calls_itself(line: str, persona: Persona) -> bool:
+def _calls_itself(line: str, full_name: str) -> bool:
     """Whether the line addresses the customer by name, or gives them another surname."""
-    first, *rest = persona.name.split()
+    first, *rest = full_name.split()
     name = re.escape(first)
     if re.search(rf"(?:^{name},|, {name}[.!?,])", line) and not re.search(
         rf"\b(?:i'm|i am|it's|is|me|that's|this is),? {name}\b", line, re.IGNORECASE
@@ -270,7 +277,12 @@ def _gives_away(line: str, context: GuardContext) -> str | None:
 
 
 def _content_too_soon(line: str, context: GuardContext) -> bool:
-    return _is_low(context) and _CONTENT.search(line) is not None
+    return _is_low(context) and sounds_content(line)
+
+
+def sounds_content(line: str) -> bool:
+    """Whether a line has words of a customer who is content, by the rules alone."""
+    return _CONTENT.search(line) is not None
 
 
 def _invented_number(line: str, context: GuardContext) -> str | None:
@@ -318,7 +330,7 @@ def _figure(number: str) -> str:
     return number.replace(":", ".").removesuffix(".00").lstrip("0") or "0"
 
 
-def _repeats(line: str, earlier: Sequence[str]) -> bool:
+def repeats(line: str, earlier: Sequence[str]) -> bool:
     """Whether a line holds a sentence or a run of words of an earlier one, or says nothing new."""
     bare = _bare(line)
     own = {tuple(_bare(span.of(line))) for span in sentences(line)}
