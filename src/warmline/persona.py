@@ -230,7 +230,7 @@ class Persona(StrictModel):
     def _fact_rules(self, mood_exists: _MoodExists) -> list[RuleBroken]:
         """A fact that no cue can release, and a hidden fact that another text gives away."""
         broken = []
-        texts = list(self._texts())
+        texts = list(self.texts())
         for index, fact in enumerate(self.facts):
             mood_exists(("facts", index, "from_mood"), fact.from_mood)
             if fact.reveal == "when_asked" and not fact.asked_about:
@@ -261,7 +261,7 @@ class Persona(StrictModel):
                         )
         return broken
 
-    def _texts(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    def texts(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Every text that the trainee reads or the customer may say, and where it stands."""
         for field in ("name", "title", "opening", "voice", "story", "wants"):
             yield (field,), getattr(self, field)

@@ -93,7 +93,7 @@ async def practise(persona: str | None, rubric: str | None) -> None:
                 out.print(escape(f"  {line}"))
         name = room.library.persona(persona).item.name
         out.print(escape(f"\n{name}: {view.turns[0].text}"))
-        room.practice.warm_up(persona)
+        room.practice.warm_up(view.session)
         while True:
             text = await asyncio.to_thread(_read_line)
             if not text:

@@ -18,6 +18,7 @@ from warmline.export import export_session, write_new
 from warmline.grader.grading import MemoryBook
 from warmline.grader.learned import shipped_judge
 from warmline.library import Library, read_library
+from warmline.lint import advice_in
 from warmline.people import People
 from warmline.practice import grader_for
 from warmline.review import Reviews
@@ -28,9 +29,12 @@ from warmline.xapi import LOCAL_HOME, home_of, statements
 
 
 @console.main.command()
+@click.option("--strict", is_flag=True, help="Fail for advice as well.")
 @console.command
-async def check() -> None:
+async def check(strict: bool) -> None:
     """Check every persona and rubric, and say each problem with its file and line.
+
+    What is valid and yet will not work as hoped is printed after it, as advice.
 
     Example: warmline check
     """
@@ -38,9 +42,18 @@ async def check() -> None:
     library = read_library(settings.personas_dir, settings.rubrics_dir)
     for problem in library.problems:
         out.print(escape(str(problem)))
+    found = [
+        *(one for e in library.personas.values() for one in advice_in("persona", e.text, e.file)),
+        *(one for e in library.rubrics.values() for one in advice_in("rubric", e.text, e.file)),
+    ]
+    for one in found:
+        out.print(escape(f"advice: {one}"))
     out.print(f"{len(library.personas)} personas and {len(library.rubrics)} rubrics are usable.")
     if library.problems:
         raise WarmlineError(f"{len(library.problems)} problems. Mend them and check again.")
+    if strict and found:
+        pieces = "1 piece" if len(found) == 1 else f"{len(found)} pieces"
+        raise WarmlineError(f"{pieces} of advice. Follow it, or check without --strict.")
 
 
 @console.main.command()
@@ -159,7 +172,7 @@ async def _write_statements(
     made = await statements(
         reader,
         # Whoever runs the machine can read everything anyway.
-        [(one, names[one.user_id], True) for one in sessions],
+        [(one, names[one.user_id], True) for one in sessions if not one.draft],
         home_of(public_url),
     )
     write_new(file, json.dumps(made, indent=2, ensure_ascii=False) + "\n")
