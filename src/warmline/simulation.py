@@ -7,7 +7,7 @@ through `practice`, as every other does.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -107,15 +107,15 @@ def agent_lines(agent: str, persona: Persona, file: Path = AGENTS_FILE) -> list[
     """What an agent will write to this persona: a named agent, or a text file, one reply a line.
 
     The kind agent has a file for each persona that comes with Warmline, in a folder named like
-    ``file``; for others it makes do with lines that fit anybody.
+    ``file``; for others it writes what it does in the persona's own sample, and then makes do with
+    lines that fit anybody.
 
     Raises:
         WarmlineError: if there is no such agent or file, or it holds no reply.
     """
-    written = file.parent / file.stem / f"{persona.id}.txt"
-    if agent == "kind" and written.is_file():
+    if agent == "kind" and has_kind_lines(persona, file):
         # What somebody wrote for this persona is kinder than what fits all of them.
-        agent = str(written)
+        agent = str(_kind_file(persona, file))
     if agent in AGENTS:
         lines = getattr(read_yaml(file, AgentsFile)[0], agent)
         fitting = [
@@ -123,7 +123,18 @@ def agent_lines(agent: str, persona: Persona, file: Path = AGENTS_FILE) -> list[
             for one in lines
             if isinstance(one, str) or one.fits(persona)
         ]
-        return [_filled(line, persona) for line in fitting]
+        own = (
+            []
+            if agent != "kind"
+            else [
+                turn.agent
+                for sample in persona.samples
+                if sample.agent == "kind"
+                for turn in sample.turns
+                if turn.agent
+            ]
+        )
+        return [*own, *(_filled(line, persona) for line in fitting)]
     try:
         text = Path(agent).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -135,6 +146,15 @@ def agent_lines(agent: str, persona: Persona, file: Path = AGENTS_FILE) -> list[
     if not replies:
         raise WarmlineError(f"{agent} holds no reply: write one in each line.")
     return replies
+
+
+def has_kind_lines(persona: Persona, file: Path = AGENTS_FILE) -> bool:
+    """Whether the kind agent has lines that were written for this persona."""
+    return _kind_file(persona, file).is_file()
+
+
+def _kind_file(persona: Persona, file: Path) -> Path:
+    return file.parent / file.stem / f"{persona.id}.txt"
 
 
 def _filled(line: str, persona: Persona) -> str:
@@ -160,11 +180,18 @@ def _lower(text: str) -> str:
 
 
 async def play(
-    practice: Practice, persona: Persona, agent: str, *, turns: int, seed: int = 0
+    practice: Practice,
+    persona: Persona,
+    agent: str,
+    *,
+    turns: int,
+    seed: int = 0,
+    tell: Callable[[Played], object] = lambda played: None,
 ) -> Played:
     """Let an agent talk with a customer, until the lines are used up or one of them has ended it.
 
-    The same seed plays the same session again, as far as the engine repeats itself.
+    The same seed plays the same session again, as far as the engine repeats itself. ``tell`` gets
+    the session at its beginning and after each turn.
 
     Raises:
         WarmlineError: for an unknown agent.
@@ -175,6 +202,7 @@ async def play(
     user = await People(practice.store.database).local_user(SIMULATED_USER)
     view = await practice.begin(session_id, user.id, persona.id)
     played = Played(persona.id, Path(agent).stem, practice.backend.model, view.turns[0].text)
+    tell(played)
     try:
         before = 0
         for reply in replies:
@@ -183,6 +211,7 @@ async def play(
             played.turns.append(turn)
             view = await practice.view(session_id)
             played.ended = view.state.ended
+            tell(played)
             if played.ended:
                 break
     finally:

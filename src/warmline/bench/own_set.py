@@ -19,7 +19,7 @@ from warmline.grader.scoring import Grade
 from warmline.grader.training import TrainingTable, reply_table
 from warmline.labelled import LabelledScene, Quality, exchanges, read_scenes
 from warmline.library import Entry, Library
-from warmline.rubric import Rubric
+from warmline.rubric import Rubric, Step
 from warmline.traits import STEP_TRAITS
 from warmline.transcript import Transcript, Turn
 
@@ -191,18 +191,19 @@ def pairs(library: Library, judge: LearnedJudge) -> Iterator[Pair]:
                 continue
             for example in step.examples:
                 weak, strong = (
-                    _value(
-                        judge, step_id=step.id, rubric=entry.item, heard=example.customer, reply=r
-                    )
-                    for r in (example.weak, example.strong)
+                    value_of_reply(judge, step, example.customer, reply)
+                    for reply in (example.weak, example.strong)
                 )
                 yield Pair(entry.item.id, step.id, weak, strong)
 
 
-def _value(judge: LearnedJudge, *, step_id: str, rubric: Rubric, heard: str, reply: str) -> float:
-    step = rubric.step(step_id)
-    talk = Transcript(
-        id="pair", turns=[Turn(role="customer", text=heard), Turn(role="agent", text=reply)]
-    )
-    found = Reading(judge, talk).learned(step).get(1, 0.0)
+def exchange_of(heard: str, reply: str) -> Transcript:
+    """A customer's message and a reply to it, as a conversation."""
+    turns = [Turn(role="customer", text=heard), Turn(role="agent", text=reply)]
+    return Transcript(id="pair", turns=turns)
+
+
+def value_of_reply(judge: LearnedJudge, step: Step, heard: str, reply: str) -> float:
+    """How good a reply is by the judge for a step that borrows, 0 to 1, whichever way it counts."""
+    found = Reading(judge, exchange_of(heard, reply)).learned(step).get(1, 0.0)
     return found if step.direction == "higher_is_better" else 1 - found

@@ -54,24 +54,52 @@ def line_chart(
         highest: where it ends.
         marks: what is written beside the axis; its ends by default.
     """
-    chart = pygal.Line(
-        style=_STYLE,
-        css=["file://style.css", "file://graph.css", _WHEN_DARK],
-        js=[],
-        width=WIDTH,
-        height=HEIGHT,
-        range=(lowest, highest),
-        show_legend=False,
-        show_minor_x_labels=False,
-        dots_size=4,
-        margin=4,
-        margin_left=16,
-        margin_right=26,
-        truncate_label=-1,
-    )
+    chart = _chart(range=(lowest, highest))
     labels = [f"{day.day} {day:%b}" for day in days]
     chart.x_labels = labels
     chart.x_labels_major = [labels[0], labels[-1]] if labels else []
     chart.y_labels = list(marks) or [lowest, highest]
     chart.add("", list(values), allow_interruptions=True)
     return bytes(chart.render())
+
+
+def mood_chart(ladder: Sequence[str], ranks: Sequence[int], replies: int) -> bytes:
+    """The course of a customer's mood as an SVG picture: the ladder upwards, replies to the right.
+
+    Args:
+        ladder: the moods, worst first.
+        ranks: where on it the customer stood at the start, and after each reply.
+        replies: how many replies the agent was to write; the axis ends there.
+    """
+    width, height = mood_chart_size(ladder)
+    chart = _chart(range=(0, len(ladder) - 1), width=width, height=height)
+    end = f"reply {replies}"
+    chart.x_labels = ["start", *(str(number) for number in range(1, replies)), end]
+    chart.x_labels_major = ["start", end]
+    chart.y_labels = [{"value": rank, "label": mood} for rank, mood in enumerate(ladder)]
+    chart.add("", [*ranks, *[None] * (replies + 1 - len(ranks))], allow_interruptions=True)
+    return bytes(chart.render())
+
+
+def mood_chart_size(ladder: Sequence[str]) -> tuple[int, int]:
+    """How wide and high that picture is: as the names of the moods and their number want it."""
+    return WIDTH + 5 * max(map(len, ladder)), max(HEIGHT, 30 * len(ladder) + 30)
+
+
+def _chart(**options: object) -> pygal.Line:
+    """An empty chart in the colours of the pages."""
+    usual: dict[str, object] = {
+        "style": _STYLE,
+        "css": ["file://style.css", "file://graph.css", _WHEN_DARK],
+        "js": [],
+        "width": WIDTH,
+        "height": HEIGHT,
+        "show_legend": False,
+        "show_minor_x_labels": False,
+        "dots_size": 4,
+        "margin": 4,
+        "margin_left": 16,
+        "margin_right": 26,
+        "truncate_label": -1,
+    }
+    return pygal.Line(**usual | options)
