@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +55,7 @@ BREAKS = [
     ("persona", "not YAML", swap("facts:\n", "facts: [\n"), "", None, "check indents and quotes"),
     ("persona", "an unknown field", swap("sector:", "secktor:"), "secktor", "secktor:", "check the spelling or remove it"),
     ("persona", "a missing field", cut("sector:", "difficulty:"), "sector", None, "missing; add it"),
-    ("persona", "a wrong type", swap("difficulty: 3", "difficulty: hard"), "difficulty", "difficulty:", "expected int, found 'hard'"),
+    ("persona", "a wrong type", swap("difficulty: 3", "difficulty: hard"), "difficulty", "difficulty:", "expected a whole number, found 'hard'"),
     ("persona", "a mood the ladder lacks", swap("start: hurt", "start: cross"), "start", "start:", "add it or rename"),
     ("persona", "starts at the top", swap("start: hurt", "start: comforted"), "start", "start:", "nothing to practise"),
     ("persona", "an unknown cue", swap("softens: [", "softens: [cuddles, "), "softens.0", "softens:", "no cue 'cuddles'; the cues are"),
@@ -83,7 +84,7 @@ BREAKS = [
     ("rubric", "a step twice", swap("id: acknowledge\n", "id: listen\n"), "steps.1.id", "id: listen", "stands twice; rename one"),
     ("rubric", "levels out of order", swap("{score: 1, means", "{score: 9, means"), "steps.0.levels", "levels:", "lowest first"),
     ("rubric", "a limit out of range", swap("auto_fail_below: 2", "auto_fail_below: 9"), "steps.9.auto_fail_below", "auto_fail_below:", "or be left out"),
-    ("rubric", "a number as text", swap("pass_mark: 70", 'pass_mark: "70"'), "pass_mark", "pass_mark:", "expected int"),
+    ("rubric", "a number as text", swap("pass_mark: 70", 'pass_mark: "70"'), "pass_mark", "pass_mark:", "expected a whole number"),
 ]  # fmt: skip
 
 
@@ -203,3 +204,21 @@ def test_no_damage_to_a_good_file_crashes_the_reader(data: st.DataObject) -> Non
 def test_odd_yaml_is_a_problem_and_no_crash(text: str) -> None:
     with pytest.raises(FileProblems):
         parse_yaml(text, Path("mine.yaml"), Persona)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &a [x, x]\n" + "".join(f"k{n}: &k{n} [*{'k' + str(n - 1) if n else 'a'}, *{'k' + str(n - 1) if n else 'a'}]\n" for n in range(40)), "more than 50000 values"),
+        ("a: 1\nb: " + "[" * 21, "more than 20 brackets are open here"),
+        ("\n".join(f"k{n}: {'[' * 20}{']' * 20}" for n in range(50)), "this field is missing"),
+    ],
+    ids=["a text that stands for millions", "brackets in brackets", "many lists"],
+)  # fmt: skip
+def test_no_text_keeps_the_reader_busy(text: str, words: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(FileProblems, match=words) as caught:
+        parse_yaml(text, Path("mine.yaml"), Persona)
+    assert time.monotonic() - start < 10
+    if "brackets" in words:
+        assert caught.value.problems[0].line == 2

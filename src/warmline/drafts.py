@@ -45,6 +45,14 @@ class Publication:
     at: str
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A text that was kept though it was not published: a draft that gave way, or a file's."""
+
+    hash: str
+    at: str
+
+
 class Overtaken(WarmlineError):
     """Somebody else saved, published or threw away the draft in the meantime.
 
@@ -171,6 +179,24 @@ class Drafts:
     async def history(self, kind: Kind, item_id: str) -> list[Publication]:
         """What was published of one persona or rubric, newest first."""
         return await self.database.run(lambda db: _published(db, kind, item_id))
+
+    async def kept(self, kind: Kind, item_id: str) -> list[Kept]:
+        """What was kept of one persona or rubric and not published here, newest first."""
+
+        def work(db: Connection) -> list[Kept]:
+            rows = db.query(
+                """
+                SELECT hash, first_seen AS at FROM versions
+                WHERE kind = :kind AND item_id = :item_id AND hash NOT IN (
+                    SELECT hash FROM publications WHERE kind = :kind AND item_id = :item_id
+                )
+                ORDER BY first_seen DESC LIMIT 50
+                """,
+                {"kind": kind, "item_id": item_id},
+            )
+            return [Kept(**row) for row in rows]
+
+        return await self.database.run(work)
 
     async def version_text(self, kind: Kind, version: str) -> str:
         """The text of a version.

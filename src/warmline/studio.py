@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import tempfile
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +12,12 @@ from difflib import unified_diff
 from pathlib import Path
 
 from warmline.database import iso
-from warmline.drafts import Draft, Drafts, Overtaken, Publication
+from warmline.drafts import Draft, Drafts, Kept, Overtaken, Publication
 from warmline.errors import FileProblems, NotFound, Problem, WarmlineError
 from warmline.formfile import edited
 from warmline.library import text_hash
 from warmline.livelibrary import LONGEST_ID, Kind, LiveLibrary, is_id
+from warmline.onefile import read_text, write_text
 from warmline.yamlfile import read_values
 
 #: A valid file to begin with, of each kind.
@@ -108,7 +107,7 @@ class Studio:
             raise NotFound(f"There is no {kind} of that name.")
         draft = await self.drafts.of(kind, item_id)
         file = self.library.file_of(kind, item_id)
-        disk = _read(file)
+        disk = read_text(file)
         text = draft.text if draft.text is not None else disk
         if text is None:
             raise NotFound(f"There is no {kind} {item_id!r}.")
@@ -138,19 +137,31 @@ class Studio:
         read: int,
         started_from: str | None,
         user_id: str,
+        over: bool = False,
     ) -> Draft:
         """Keep a draft, valid or not.
 
-        ``read`` and ``started_from`` are what ``open`` said.
+        ``read`` and ``started_from`` are what ``open`` said. With ``over``, somebody else's draft
+        gives way on purpose, and is kept among the versions.
 
         Raises:
             Overtaken: if somebody else changed it in the meantime.
             WarmlineError: if it cannot be kept.
         """
         _require_text(text)
-        opened = await self.open(kind, item_id)
+        try:
+            opened = await self.open(kind, item_id)
+        except NotFound:
+            if not (await self.drafts.of(kind, item_id)).revision:
+                raise
+            # Thrown away meanwhile; who was writing is told, and may go on.
+            return await self.drafts.save(
+                kind, item_id, text, read=read, user_id=user_id, started_from=None
+            )
         if opened.is_draft:
             started_from = opened.started_from
+            if over and opened.revision == read and opened.text != text:
+                await self.drafts.keep_version(kind, item_id, opened.text)
         elif started_from is not None:
             if opened.disk is not None and text_hash(opened.disk) == started_from:
                 await self.drafts.keep_version(kind, item_id, opened.disk)
@@ -179,18 +190,21 @@ class Studio:
         return await self.drafts.save(
             kind,
             item_id,
-            renamed(text, item_id),
+            await asyncio.to_thread(renamed, text, item_id),
             read=draft.revision,
             user_id=user_id,
             started_from=None,
         )
 
     async def discard(self, kind: Kind, item_id: str, *, read: int, user_id: str) -> None:
-        """Throw a draft away; the file stays as it is.
+        """Throw a draft away; the file stays as it is. The draft can be brought back.
 
         Raises:
             Overtaken: if somebody else changed it in the meantime.
         """
+        draft = await self.drafts.of(kind, item_id)
+        if draft.text is not None and draft.revision == read:
+            await self.drafts.keep_version(kind, item_id, draft.text)
         await self.drafts.discard(kind, item_id, read=read, user_id=user_id)
 
     async def publish(
@@ -230,7 +244,7 @@ class Studio:
                 # Before it is written over, so that it is kept whatever happens then.
                 await self.drafts.keep_version(kind, item_id, opened.disk)
             if opened.disk != opened.text:
-                await asyncio.to_thread(_write, opened.file, opened.text)
+                await asyncio.to_thread(write_text, opened.file, opened.text)
             await self.drafts.published(
                 opened.draft, opened.file.name, user_id=user_id, found=found
             )
@@ -240,6 +254,21 @@ class Studio:
         """The versions that were published, newest first."""
         return await self.drafts.history(kind, item_id)
 
+    async def kept(self, kind: Kind, item_id: str) -> list[Kept]:
+        """What else was kept: drafts that were thrown away or gave way, newest first."""
+        return await self.drafts.kept(kind, item_id)
+
+    async def version(self, kind: Kind, item_id: str, version: str) -> str:
+        """The text of a version that was published or kept.
+
+        Raises:
+            NotFound: if there is no such version of this one.
+        """
+        known = {one.hash for one in await self.history(kind, item_id)}
+        if version not in known | {one.hash for one in await self.kept(kind, item_id)}:
+            raise NotFound("There is no such version.")
+        return await self.drafts.version_text(kind, version)
+
     async def restore(self, kind: Kind, item_id: str, version: str, *, user_id: str) -> Draft:
         """Make an old version a draft; nothing is published.
 
@@ -247,16 +276,13 @@ class Studio:
             NotFound: if there is no such version.
             WarmlineError: if there is a draft already, which it would replace.
         """
-        published = await self.history(kind, item_id)
-        if version not in {one.hash for one in published}:
-            raise NotFound("There is no such version.")
-        text = await self.drafts.version_text(kind, version)
+        text = await self.version(kind, item_id, version)
         draft = await self.drafts.of(kind, item_id)
         if draft.text is not None:
             raise WarmlineError(
                 "There is a draft already. Publish or discard it first; then bring this back."
             )
-        disk = _read(self.library.file_of(kind, item_id))
+        disk = read_text(self.library.file_of(kind, item_id))
         started = await self.drafts.keep_version(kind, item_id, disk) if disk is not None else None
         return await self.drafts.save(
             kind, item_id, text, read=draft.revision, user_id=user_id, started_from=started
@@ -294,47 +320,3 @@ def _require_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise WarmlineError("There is half a character in that text. Type it anew.") from error
-
-
-def _read(file: Path) -> str | None:
-    """The text of a file; None if there is none.
-
-    Raises:
-        WarmlineError: if it cannot be read as text.
-    """
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise WarmlineError(
-            f"{file.name} cannot be read as text. Mend, rename or remove that file first."
-        ) from error
-
-
-def _write(file: Path, text: str) -> None:
-    """Put a text in a file in one step: it holds the old one or the new one, whatever happens."""
-    # A link to a file elsewhere stays one.
-    target = file.resolve()
-    try:
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".new")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as unfinished:
-                unfinished.write(text)
-                unfinished.flush()
-                os.fsync(unfinished.fileno())
-            Path(name).chmod(mode)
-            Path(name).replace(target)
-        finally:
-            Path(name).unlink(missing_ok=True)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise WarmlineError(
-            f"{file.name} cannot be written: {error.strerror or error}. The draft is kept. "
-            "Tell whoever runs Warmline here."
-        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,13 @@ from warmline.errors import FileProblems, Problem
 
 #: A file larger than this is refused unread: no persona or rubric comes near it.
 LARGEST_FILE_BYTES = 512 * 1024
+
+#: More values than this are in no file that somebody wrote. A short text can stand for millions,
+#: by naming a part of itself again and again.
+MOST_VALUES = 50_000
+
+#: As many brackets may be open at once. The parser takes minutes over a file of nothing else.
+MOST_BRACKETS = 20
 
 FieldPath = tuple[str | int, ...]
 
@@ -46,6 +54,8 @@ class RulesBroken(ValueError):
 
 def _plain(node: Any, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
     """Turn ruamel's annotated tree into plain values, noting the line (from 1) of every path."""
+    if len(lines) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES} values; write it shorter, without `*` and `&`")
     if isinstance(node, CommentedMap):
         plain: dict[Any, Any] = {}
         for key, value in node.items():
@@ -59,7 +69,8 @@ def _plain(node: Any, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
         items = []
         for index, value in enumerate(node):
             here = (*path, index)
-            lines[here] = node.lc.item(index)[0] + 1
+            position = node.lc.item(index) if node.lc.data else None
+            lines[here] = position[0] + 1 if position else 1
             items.append(_plain(value, here, lines))
         return items
     if isinstance(node, str):
@@ -93,14 +104,49 @@ def _words(error: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         return f"{given!r} is not one of {error['ctx']['expected']}"
     if kind.endswith("_type"):
-        wanted = kind.removesuffix("_type").replace("_", " ")
+        wanted = _TYPES.get(kind) or kind.removesuffix("_type").replace("_", " ")
         return f"expected {wanted}, found {given!r}"
+    if kind == "string_pattern_mismatch" and error["loc"][-1] == "language":
+        return "two small letters, such as en or de"
+    if kind in _LIMITS:
+        return _LIMITS[kind].format(**error["ctx"])
     message: str = error["msg"]
     return message[:1].lower() + message[1:]
 
 
-def _dotted(path: FieldPath) -> str:
+#: What pydantic's types are called.
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "fields with values",
+    "model_type": "fields with values",
+}
+#: Its other words for what is not good, with what they are about in braces.
+_LIMITS = {
+    "string_too_short": "empty; write something here",
+    "string_too_long": "too long; {max_length} characters at most",
+    "too_short": "give at least {min_length}; there are {actual_length}",
+    "too_long": "too many; {max_length} at most",
+    "greater_than_equal": "too small; {ge} at least",
+    "greater_than": "too small; more than {gt}",
+    "less_than_equal": "too large; {le} at most",
+    "string_pattern_mismatch": "only small letters and numbers, joined by hyphens",
+}
+
+
+def dotted(path: FieldPath) -> str:
+    """A path as it is written in problems: ``facts.0.says``."""
     return ".".join(str(part) for part in path)
+
+
+def problem_at(
+    file: Path, path: FieldPath, message: str, lines: Mapping[FieldPath, int]
+) -> Problem:
+    """A problem with a field, with its line; ``lines`` is what ``read_values`` said."""
+    return Problem(file, _line_of(path, lines), dotted(path), message)
 
 
 def read_values(text: str, file: Path) -> tuple[dict[Any, Any], dict[FieldPath, int]]:
@@ -109,6 +155,9 @@ def read_values(text: str, file: Path) -> tuple[dict[Any, Any], dict[FieldPath, 
     Raises:
         FileProblems: if it is not YAML, or not fields with values.
     """
+    if line := _too_deep(text):
+        message = f"more than {MOST_BRACKETS} brackets are open here; close them"
+        raise FileProblems([Problem(file, line, "", message)])
     try:
         tree = YAML(typ="rt", pure=True).load(text)
         lines: dict[FieldPath, int] = {}
@@ -128,6 +177,16 @@ def read_values(text: str, file: Path) -> tuple[dict[Any, Any], dict[FieldPath, 
     return plain, lines
 
 
+def _too_deep(text: str) -> int:
+    """The line in which too many brackets are open; 0 if there is none."""
+    depth = 0
+    for found in re.finditer(r"[\[{\]}]", text):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        if depth > MOST_BRACKETS:
+            return text.count("\n", 0, found.start()) + 1
+    return 0
+
+
 def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
     """Parse YAML text into ``model``.
 
@@ -138,10 +197,13 @@ def parse_yaml(text: str, file: Path, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate(plain)
     except ValidationError as error:
-        raise FileProblems(_problems(error, file, lines)) from error
+        raise FileProblems(problems_of(error, file, lines)) from error
 
 
-def _problems(error: ValidationError, file: Path, lines: Mapping[FieldPath, int]) -> list[Problem]:
+def problems_of(
+    error: ValidationError, file: Path, lines: Mapping[FieldPath, int]
+) -> list[Problem]:
+    """What a model finds wrong, in words for an author, with the lines of the fields."""
     problems = []
     for item in error.errors(include_url=False):
         base: FieldPath = tuple(item["loc"])
@@ -153,10 +215,9 @@ def _problems(error: ValidationError, file: Path, lines: Mapping[FieldPath, int]
             broken = (cause,)
         if broken:
             for rule in broken:
-                path = (*base, *rule.path)
-                problems.append(Problem(file, _line_of(path, lines), _dotted(path), str(rule)))
+                problems.append(problem_at(file, (*base, *rule.path), str(rule), lines))
         else:
-            problems.append(Problem(file, _line_of(base, lines), _dotted(base), _words(item)))
+            problems.append(problem_at(file, base, _words(item), lines))
     return problems
 
 
