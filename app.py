@@ -25,6 +25,7 @@ from warmline.report import DIFFICULTY_WORDS, as_text
 from warmline.store import StoredGrade
 from warmline.web import due, runtime
 from warmline.web.access import who_by
+from warmline.web.draft_pages import drafted
 from warmline.web.history import COACH, HOST, StoreHistory, broken_off, card_of, report_step_id
 from warmline.web.signing_in import local_chat_user, oauth_chat_user
 
@@ -161,7 +162,7 @@ async def start() -> None:
     """Show the customers to choose from, or start with the one that was asked for."""
     parts = runtime.current()
     if wanted := parts.wanted.pop(_user_id(), None):
-        await _begin(wanted.persona_id, wanted.assignment_id)
+        await _begin(wanted)
         return
     await _show_bar()
     personas = [
@@ -194,17 +195,19 @@ async def start() -> None:
     cl.user_session.set("picker", message.id)
 
 
-async def _begin(persona_id: str, assignment_id: str | None = None) -> None:
+async def _begin(wanted: runtime.Wish) -> None:
     parts = runtime.current()
     rubric_id = None
-    if assignment_id is not None:
-        assignment = await due.startable(_user_id(), assignment_id)
-        persona_id, rubric_id = assignment.persona_id, assignment.rubric_id
+    if wanted.assignment_id is not None:
+        rubric_id = (await due.startable(_user_id(), wanted.assignment_id)).rubric_id
+    draft = None
+    if wanted.draft and (who := await _who()):
+        draft = await drafted(who, wanted.persona_id)
     view = await parts.practice.begin(
-        _session_id(), _user_id(), persona_id, rubric_id, assignment_id
+        _session_id(), _user_id(), wanted.persona_id, rubric_id, wanted.assignment_id, draft=draft
     )
     persona = await parts.practice.persona_of(view.session)
-    parts.practice.warm_up(persona_id)
+    parts.practice.warm_up(view.session)
     if picker := cl.user_session.get("picker"):
         await cl.Message(id=str(picker), content="").remove()
     cl.context.session.has_first_interaction = True
@@ -221,14 +224,15 @@ async def choose_persona(action: cl.Action) -> str:
     persona_id = str(action.payload.get("persona_id", ""))
     assignment_id = action.payload.get("assignment_id")
     if assignment_id is not None:
-        assignment_id = (await due.startable(_user_id(), str(assignment_id))).id
+        assignment = await due.startable(_user_id(), str(assignment_id))
+        persona_id, assignment_id = assignment.persona_id, assignment.id
     else:
         runtime.current().library.persona(persona_id)
     if await _owned(_session_id()):
         return "started"
     if not _is_uuid(_session_id()):
         raise WarmlineError("This page has no proper address. Press New practice.")
-    await _begin(persona_id, assignment_id)
+    await _begin(runtime.Wish(persona_id, assignment_id))
     return "started"
 
 
@@ -447,9 +451,8 @@ async def resume(thread: ThreadDict) -> None:
             await _wait_for_grade()
             return
         view = await parts.practice.view(_session_id())
-        known = view.session.persona_id in parts.library.personas
-        if view.session.status == "talking" and known:
-            parts.practice.warm_up(view.session.persona_id)
+        if view.session.status == "talking":
+            parts.practice.warm_up(view.session)
         if view.waits_for_customer:
             await cl.context.emitter.task_start()
             try:

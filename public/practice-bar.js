@@ -104,10 +104,10 @@
   });
 
   // Whoever had to sign in on the way to one of the other pages is taken there afterwards.
-  const pages = ["/assignments", "/your-data", "/desk", "/desk/assignments", "/accounts"];
+  const pages = /^\/(your-data|assignments|progress|compare|desk|studio|accounts)(\/[\w.-]+)*$/;
   const path = window.location.pathname;
   const then = new URLSearchParams(window.location.search).get("then");
-  if (path === "/login" && pages.includes(then)) {
+  if (path === "/login" && then && pages.test(then)) {
     const watch = window.setInterval(() => {
       if (window.location.pathname === "/login") return;
       window.clearInterval(watch);

@@ -77,7 +77,10 @@ def sign_in(page: Page, server: Server, name: str, path: str = "/") -> None:
     page.fill("#email", name)
     page.fill("#password", PASSWORD)
     page.click("button[type=submit]")
+    # It opens the chat first, and goes on from there to what was asked for.
     page.wait_for_url(lambda url: "/login" not in url)
+    if path != "/":
+        page.wait_for_url(f"{server.address}{path}")
 
 
 def test_from_no_accounts_to_a_shared_conversation(chrome: Browser, server: Server) -> None:
@@ -324,3 +327,26 @@ def test_the_pages_need_no_sideways_scrolling(chrome: Browser, server: Server, w
             "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         )
     page.context.close()
+
+
+def test_signing_in_leads_to_a_page_of_ours_and_nowhere_else(
+    chrome: Browser, server: Server
+) -> None:
+    warmline(server, "user", "add", "joan", "--role", "coach")
+    for then, ends in (
+        ("/desk/agreement", "/desk/agreement"),
+        ("//desk.example.org", "/"),
+        ("/desk//example.org", "/"),
+        ("https://example.org/desk", "/"),
+        ("/thread/../logout", "/"),
+    ):
+        page = new_page(chrome)
+        page.goto(f"{server.address}/login?then={then}")
+        page.wait_for_selector("#email")
+        page.fill("#email", "joan")
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+        page.wait_for_url(lambda url: "/login" not in url)
+        page.wait_for_timeout(1000)
+        assert page.url.removeprefix(server.address) == ends
+        page.context.close()

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "warmline"
 #: From the ground up. Modules of one layer may know each other, except where PARTED says not.
 LAYERS = [
     ["__init__", "address", "errors"],
-    ["detectors", "phrases", "tables"],
+    ["detectors", "phrases", "tables", "onefile"],
     ["yamlfile", "traits", "formfile"],
     ["persona", "rubric", "transcript"],
     ["labelled", "library", "livelibrary", "schema", "settings"],
@@ -25,10 +25,14 @@ LAYERS = [
         "hearing",
         "sessions",
         "studio",
+        "interview",
+        "drafting",
         "practice",
         "review",
         "progress",
         "simulation",
+        "lint",
+        "trying",
         "report",
         "export",
         "records",

@@ -10,7 +10,13 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from warmline.web.safe_pages import PLAIN_POLICY, SafePages, policy_for, without_outside_links
+from warmline.web.safe_pages import (
+    PLAIN_POLICY,
+    STUDIO_POLICY,
+    SafePages,
+    policy_for,
+    without_outside_links,
+)
 
 PAGE = b"""<!doctype html><html><head>
 <link rel="preconnect" href="https://fonts.example.com" crossorigin>
@@ -52,6 +58,19 @@ def test_a_script_that_got_into_another_page_is_not_allowed_by_its_own_hash(path
     assert policy_for(path, PAGE) == PLAIN_POLICY
     assert "script-src" not in PLAIN_POLICY
     assert "default-src 'none'" in PLAIN_POLICY
+
+
+@pytest.mark.parametrize("path", ["/studio", "/studio/persona/x", "/studio/rubric/x/file"])
+def test_the_studio_runs_its_own_file_and_nothing_that_stands_in_a_page(path: str) -> None:
+    policy = policy_for(path, PAGE)
+    assert policy == STUDIO_POLICY
+    assert policy.startswith(PLAIN_POLICY)
+    assert policy.removeprefix(PLAIN_POLICY) == "; script-src 'self'; connect-src 'self'"
+
+
+@pytest.mark.parametrize("path", ["/studios", "/studio.html", "/x/studio", "/your-data/studio/"])
+def test_what_only_looks_like_the_studio_runs_nothing(path: str) -> None:
+    assert policy_for(path, PAGE) == PLAIN_POLICY
 
 
 def test_the_policy_names_no_other_host() -> None:

@@ -32,7 +32,7 @@ from warmline.review import standing
 from warmline.rubric import Rubric
 from warmline.sessions import SessionReader, View
 from warmline.settings import Settings
-from warmline.store import Store, StoredGrade
+from warmline.store import Store, StoredGrade, StoredSession
 from warmline.transcript import LONGEST_MESSAGE
 
 #: What the title of a second try says, before the number of the reply it goes on from.
@@ -117,17 +117,20 @@ class Practice(SessionReader):
         persona_id: str,
         rubric_id: str | None = None,
         assignment_id: str | None = None,
+        *,
+        draft: Entry[Persona] | None = None,
     ) -> View:
         """Start a session; its first turn is the persona's opening line.
 
         With ``assignment_id`` it is practised for that assignment; whether it is the user's, the
-        caller has asked.
+        caller has asked. With ``draft`` that version of the persona plays, which is not in the
+        library, and the session counts nowhere.
 
         Raises:
             NotFound: if there is no such persona or rubric.
             WarmlineError: if there is a session of that id that is somebody else's.
         """
-        persona = self.library.persona(persona_id)
+        persona = draft or self.library.persona(persona_id)
         rubric = self.library.rubric(rubric_id or persona.item.rubric)
         with contextlib.suppress(NotFound):
             # Started already, by a second press of the same button.
@@ -143,6 +146,7 @@ class Practice(SessionReader):
             first_state(persona.item).model_dump_json(),
             seed=zlib.crc32(session_id.encode()),
             assignment_id=assignment_id,
+            draft=draft is not None,
         )
         return await self.view(session_id)
 
@@ -172,15 +176,14 @@ class Practice(SessionReader):
         await self.store.branch_session(session_id, source.session, turn, title, seed)
         return await self.view(session_id)
 
-    def warm_up(self, persona_id: str) -> None:
+    def warm_up(self, session: StoredSession) -> None:
         """Let the engine read what every session of this persona begins with, in the background.
 
         Also asks the rubric's questions about the neutral reply, once for all sessions.
         """
-        persona = self.library.persona(persona_id).item
-        rubric = self.library.rubric(persona.rubric)
 
         async def work() -> None:
+            persona, rubric = await self.persona_of(session), await self.rubric_of(session)
             prompt = actor.opening_prompt(persona)
             pieces = self.backend.continue_text(
                 prompt, stop=["\n"], max_tokens=1, temperature=0.0, seed=1,
@@ -190,7 +193,7 @@ class Practice(SessionReader):
                 pass
             await (await self._grader(rubric)).prepare()
 
-        self._in_background(f"warm-up {persona_id}", work)
+        self._in_background(f"warm-up {session.persona_hash} {session.rubric_hash}", work)
 
     # Talking
 

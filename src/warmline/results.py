@@ -112,8 +112,9 @@ class PersonaResult:
 OF_TEAM = """shared_at IS NOT NULL AND sessions.user_id != :coach AND {plus}sessions.user_id IN (
     SELECT user_id FROM team_members
     WHERE team IN (SELECT team FROM team_members WHERE user_id = :coach))"""
-#: The same for somebody who is alone here: their own.
-OWN = "sessions.user_id = :coach"
+#: The same for somebody who is alone here: their own. A try of a draft is no practice; it cannot
+#: be shared either.
+OWN = "sessions.user_id = :coach AND NOT draft"
 
 _RUBRICS = """
     SELECT rubric_id, COUNT(*) AS sessions FROM sessions
@@ -160,7 +161,8 @@ _NEWEST = """
           UNION SELECT :coach WHERE :own) AS member
     JOIN sessions ON sessions.id IN (
         SELECT id FROM sessions WHERE user_id = member.user_id
-          AND (shared_at IS NOT NULL OR :own) AND rubric_id = :rubric AND status = 'graded'
+          AND (shared_at IS NOT NULL OR :own AND NOT draft)
+          AND rubric_id = :rubric AND status = 'graded'
         ORDER BY created_at DESC, id DESC LIMIT :each)
 """
 
@@ -195,7 +197,7 @@ class Results:
                 db.query(
                     "SELECT sessions.*, step, step_results.status AS step_status, level, share "
                     "FROM sessions LEFT JOIN step_results ON session_id = sessions.id "
-                    "WHERE user_id = ? AND sessions.status = 'graded' "
+                    "WHERE user_id = ? AND sessions.status = 'graded' AND NOT draft "
                     "ORDER BY created_at, sessions.id",
                     (user_id,),
                 )
@@ -208,7 +210,7 @@ class Results:
         sql = """
             SELECT earlier.id AS id FROM sessions AS one JOIN sessions AS earlier
               ON earlier.user_id = one.user_id AND earlier.rubric_id = one.rubric_id
-              AND earlier.status = 'graded'
+              AND earlier.status = 'graded' AND NOT earlier.draft
               AND (earlier.created_at, earlier.id) < (one.created_at, one.id)
             WHERE one.id = :id ORDER BY earlier.created_at DESC, earlier.id DESC LIMIT 1
         """

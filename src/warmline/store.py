@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlite_utils.db import Database as Connection
 
 from warmline.database import Database, now
-from warmline.errors import HandedIn, NotFound
+from warmline.errors import HandedIn, NotFound, WarmlineError
 from warmline.library import Entry
 from warmline.persona import Persona
 from warmline.results import Standing, keep_standing
@@ -71,6 +71,8 @@ class StoredSession:
     assignment_id: str | None = None
     #: The newest edit of a coach's that its owner has been shown.
     owner_saw: int = 0
+    #: 1 if a trainer tried a draft of the customer: it is nobody's practice and counts nowhere.
+    draft: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,12 @@ class Store:
         state: str,
         seed: int,
         assignment_id: str | None = None,
+        draft: bool = False,
     ) -> StoredSession:
         """Keep a new session with its opening line, and the versions it is played with.
 
-        With ``assignment_id`` it is practised for that assignment of its user's.
+        With ``assignment_id`` it is practised for that assignment of its user's; a ``draft`` is a
+        trainer's try of a customer that is not published.
         """
 
         def work(db: Connection) -> StoredSession:
@@ -128,12 +132,13 @@ class Store:
                 "persona_hash": persona.hash,
                 "rubric_id": rubric.item.id,
                 "rubric_hash": rubric.hash,
-                "title": f"{persona.item.name}: {persona.item.title}",
+                "title": f"{persona.item.name}: {persona.item.title}{' (draft)' if draft else ''}",
                 "status": "talking",
                 "seed": seed,
                 "created_at": at,
                 "finished_at": None,
                 "assignment_id": assignment_id,
+                "draft": int(draft),
             }
             with db.atomic():
                 for kind, entry in (("persona", persona), ("rubric", rubric)):
@@ -281,10 +286,14 @@ class Store:
 
         Raises:
             HandedIn: if it is to be taken back and was handed in for an assignment.
+            WarmlineError: if it is a trainer's try of a draft.
         """
 
         def work(db: Connection) -> None:
             with db.atomic():
+                tried = "SELECT 1 FROM sessions WHERE id = ? AND draft"
+                if shared and _one(db, tried, (session_id,)):
+                    raise WarmlineError("A try of a draft is not shared. Publish the draft first.")
                 handed_in = "SELECT 1 FROM submissions WHERE session_id = ?"
                 if not shared and _one(db, handed_in, (session_id,)):
                     raise HandedIn(

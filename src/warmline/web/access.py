@@ -26,7 +26,7 @@ from warmline.address import is_loopback
 from warmline.web.templating import refused
 
 #: Who may pass: anybody; whoever is signed in; whoever is signed in and has the role.
-Needs = Literal["anyone", "signed_in", "coach", "admin"]
+Needs = Literal["anyone", "signed_in", "trainer", "coach", "admin"]
 
 #: The longest body of a request and the largest frame of a socket, in bytes. The longest message
 #: in the widest characters fits several times.
@@ -128,6 +128,34 @@ RULES = [
     Rule("POST", "/desk/{id}/send-back", "coach"),
     Rule("POST", "/desk/{id}/blind", "coach"),
     Rule("GET", "/accounts", "admin", page=True),
+    # The trainer's studio. A kind is ``persona`` or ``rubric``.
+    Rule("GET", "/studio", "trainer", page=True),
+    Rule("POST", "/studio/new", "trainer"),
+    Rule("POST", "/studio/import", "trainer"),
+    Rule("GET", "/studio/interview", "trainer", page=True),
+    Rule("POST", "/studio/interview", "trainer"),
+    Rule("GET", "/studio/interview/{id}", "trainer", page=True),
+    Rule("POST", "/studio/interview/{id}/again", "trainer"),
+    Rule("POST", "/studio/persona/{id}/practise", "trainer"),
+    Rule("GET", "/studio/persona/{id}/try", "trainer", page=True),
+    Rule("POST", "/studio/persona/{id}/try", "trainer"),
+    Rule("POST", "/studio/persona/{id}/try/stop", "trainer"),
+    Rule("GET", "/studio/persona/{id}/try/chart/{agent}", "trainer"),
+    Rule("GET", "/studio/rubric/{id}/try", "trainer", page=True),
+    Rule("POST", "/studio/rubric/{id}/try", "trainer"),
+    Rule("POST", "/studio/rubric/{id}/try/stop", "trainer"),
+    Rule("GET", "/studio/{kind}/{id}", "trainer", page=True),
+    Rule("GET", "/studio/{kind}/{id}/file", "trainer", page=True),
+    Rule("POST", "/studio/{kind}/{id}", "trainer"),
+    Rule("POST", "/studio/{kind}/{id}/check", "trainer"),
+    Rule("GET", "/studio/{kind}/{id}/publish", "trainer", page=True),
+    Rule("POST", "/studio/{kind}/{id}/publish", "trainer"),
+    Rule("POST", "/studio/{kind}/{id}/discard", "trainer"),
+    Rule("GET", "/studio/{kind}/{id}/history", "trainer", page=True),
+    Rule("GET", "/studio/{kind}/{id}/history/{version}", "trainer", page=True),
+    Rule("POST", "/studio/{kind}/{id}/restore", "trainer"),
+    Rule("GET", "/studio/{kind}/{id}/published.yaml", "trainer", page=True),
+    Rule("GET", "/studio/{kind}/{id}/draft.yaml", "trainer", page=True),
 ]
 
 _TOO_LARGE = f"That is too large; at most {LARGEST_BODY // 1024} kilobytes are taken."

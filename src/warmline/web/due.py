@@ -89,6 +89,8 @@ async def again(session: StoredSession) -> Wish:
         except WarmlineError:
             # What was assigned is over; practising goes on.
             pass
+    if session.draft:
+        return Wish(session.persona_id, draft=True)
     return Wish(runtime.current().library.persona(session.persona_id).item.id)
 
 

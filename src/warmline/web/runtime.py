@@ -21,6 +21,7 @@ from warmline.address import is_loopback, with_scheme
 from warmline.assignments import Assignments
 from warmline.backends import Backend, Speed, make_backend
 from warmline.desk import Desk
+from warmline.drafts import Drafts
 from warmline.errors import BackendError, WarmlineError
 from warmline.livelibrary import LiveLibrary
 from warmline.people import People
@@ -30,6 +31,8 @@ from warmline.retention import forget_copies, forget_old
 from warmline.review import Reviews
 from warmline.settings import Settings
 from warmline.store import Store
+from warmline.studio import Studio
+from warmline.trying.jobs import Jobs
 
 #: A day, in seconds.
 _DAY_S = 24 * 60 * 60
@@ -39,10 +42,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wish:
-    """A customer somebody asked for, and the assignment they are practised for if there is one."""
+    """A customer somebody asked for, and the assignment they are practised for if there is one.
+
+    ``draft``: a trainer wants what is in the studio, published or not.
+    """
 
     persona_id: str
     assignment_id: str | None = None
+    draft: bool = False
 
 
 @dataclass
@@ -59,11 +66,15 @@ class Runtime:
     desk: Desk
     results: Results
     assignments: Assignments
+    studio: Studio
     #: What a person asked for before their page went to a new conversation.
     wanted: dict[str, Wish] = field(default_factory=dict)
     #: Sessions that are being graded, and the event of their end: a second press of Finish starts
     #: nothing, and a page that was reloaded in the meantime can wait.
     finishing: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    #: What trainers try in the studio, running or ended.
+    tries: Jobs = field(default_factory=Jobs)
 
     #: How fast the model is here; known a little after the start.
     speed: Speed | None = None
@@ -176,6 +187,7 @@ async def start(
         Desk(store.database),
         Results(store.database),
         Assignments(store.database),
+        Studio(library, Drafts(store.database)),
     )
     _current.measuring = asyncio.create_task(_current.measure())
     _current.forgetting = asyncio.create_task(_current.forget_old())
@@ -190,6 +202,7 @@ async def stop() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await _current.tries.close()
         await _current.practice.close()
         await _current.backend.aclose()
         await _current.store.close()

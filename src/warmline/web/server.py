@@ -35,12 +35,19 @@ def create_app(settings: Settings) -> FastAPI:
     from warmline.web import (
         assignment_pages,
         desk_pages,
+        draft_pages,
+        interview_pages,
         out_pages,
         pages,
         progress_pages,
         signing_in,
         sockets,
+        studio_library_pages,
+        studio_pages,
+        studio_version_pages,
         team_pages,
+        trying_pages,
+        trying_rubric_pages,
     )
     from warmline.web.access import LARGEST_BODY, Door
 
@@ -61,6 +68,14 @@ def create_app(settings: Settings) -> FastAPI:
     # Before the pages of one session, whose paths begin alike.
     app.include_router(team_pages.router)
     app.include_router(desk_pages.router)
+    # Before the pages of one persona or rubric, whose paths begin alike.
+    app.include_router(interview_pages.router)
+    app.include_router(draft_pages.router)
+    app.include_router(trying_pages.router)
+    app.include_router(trying_rubric_pages.router)
+    app.include_router(studio_library_pages.router)
+    app.include_router(studio_version_pages.router)
+    app.include_router(studio_pages.router)
     app.include_router(sockets.router)
 
     @app.get("/healthz")

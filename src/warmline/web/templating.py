@@ -57,6 +57,7 @@ def row(session: StoredSession, **more: Any) -> dict[str, Any]:
         "at": session.created_at,
         "status": STATUS[session.status],
         "shared": session.shared_at is not None,
+        "draft": bool(session.draft),
         **more,
     }
 
