@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from ollama_stub import OllamaStub, Script, running_stub
-from served import Server
+from served import Server, lines, send, wait_for_answer
 from test_accounts_browser import PAYLOADS, new_page, sign_in, warmline
 from test_desk_browser import no_sideways_scrolling
 from warmline.settings import PROJECT
@@ -172,6 +172,12 @@ def test_from_the_skeleton_to_what_a_trainee_is_offered(chrome: Browser, server:
     assert "Ten days without heating" in card.inner_text()
     text = (server.folder / "personas" / "nora-cold-flat.yaml").read_text(encoding="utf-8")
     assert "cough" in text
+    card.locator("button").click()
+    trainee.wait_for_selector("#wl-finish")
+    assert lines(trainee, "customer") == ["It is eleven degrees in here and nobody answers me."]
+    send(trainee, "I'm sorry, Nora. How is the baby with it so cold?")
+    wait_for_answer(trainee, 1)
+    assert "The baby has had a cough since Sunday." in lines(trainee, "customer")[1]
 
     # Changed, published, and brought back; who and when is kept.
     field(page, "title").fill("Eleven degrees")
@@ -297,6 +303,25 @@ def test_a_rubric_of_three_steps(page: Page, server: Server) -> None:
     field(page, f"{name}.auto_fail_below").fill("2")
     expect(page.locator("#to-mend")).to_have_text("Nothing to mend")
     picture(page, "rubric")
+    kept(page)
+
+    # Tried on two conversations before anybody is graded by it.
+    page.click("text=Try it on a transcript")
+    page.wait_for_url(re.compile("/try$"))
+    page.check("[name=example]")
+    page.fill(
+        "[name=pasted]",
+        "Customer: I stayed in all day and nobody came.\n"
+        "Agent: I'm sorry that you stayed in all day for us and that nobody came.\n"
+        "Customer: So what happens now?\n"
+        "Agent: I'll book the first visit tomorrow and write to you tonight with the name.",
+    )
+    page.click("main button:has-text('Try it')")
+    page.wait_for_selector("#found", timeout=90_000)
+    talks = page.locator("[data-talk]")
+    assert talks.count() == 2
+    assert talks.locator("article.step").count() == 6
+    page.goto(f"{server.address}/studio/rubric/our-three-steps")
     publish(page)
     text = (server.folder / "rubrics" / "our-three-steps.yaml").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("    name: ")] == [
