@@ -16,6 +16,7 @@ let editor = null;
 let changed = 0; // counts what was typed
 let keptUpTo = 0; // how much of it is kept
 let taken = false; // somebody else saved: no more saving by itself
+let followers = []; // the choices of a mood that go with it when it is renamed
 let checkTimer, keepTimer, keeping, checking;
 
 const hidden = (name) => form.elements[name];
@@ -45,7 +46,8 @@ async function check() {
 
 async function keep() {
   clearTimeout(keepTimer);
-  if (keeping) await keeping;
+  // Several may wait: one after the other, each with what the one before was told.
+  while (keeping) await keeping;
   if (!dirty() || taken) return !taken;
   const upTo = changed;
   say("Keeping…");
@@ -211,7 +213,10 @@ function inList(button) {
     const back = made("button", "Put it back");
     Object.assign(back, { type: "button", className: "plain" });
     gone.append(back);
-    const fields = [...item.querySelectorAll("input, textarea, select")];
+    // What was removed inside it before stays so.
+    const fields = [...item.querySelectorAll("input, textarea, select")].filter(
+      (one) => !one.disabled,
+    );
     for (const one of fields) one.disabled = true;
     item.hidden = true;
     item.after(gone);
@@ -237,13 +242,12 @@ function inList(button) {
 }
 
 // The moods there are, in every list to choose one from; one that is renamed is renamed there too.
-function moods(renamed = null, was = "") {
+function moods(renamed = null) {
   const names = [...form.querySelectorAll("input[data-mood]:not(:disabled)")]
     .map((one) => one.value)
     .filter(Boolean);
   for (const select of form.querySelectorAll("select[data-moods]")) {
-    const value =
-      was && select.value === was && !names.includes(was) ? renamed.value : select.value;
+    const value = renamed && followers.includes(select) ? renamed.value : select.value;
     const wanted = [...new Set([...names, value])].filter(Boolean);
     const first =
       [...select.options].find((one) => !one.value) ||
@@ -272,12 +276,21 @@ async function openEditor() {
 
 // -- What happens ------------------------------------------------------------------------------
 
+// Who named this mood before it is renamed: on the way its name may be another one's.
+form.addEventListener("focusin", (event) => {
+  if (!event.target.matches("[data-mood]")) return;
+  const name = event.target.value;
+  const same = [...form.querySelectorAll("input[data-mood]:not(:disabled)")].filter(
+    (one) => one.value === name,
+  );
+  const all = [...form.querySelectorAll("select[data-moods]")];
+  followers = name && same.length === 1 ? all.filter((one) => one.value === name) : [];
+});
+
 form.addEventListener("input", (event) => {
   // While it is empty, it is on its way from one name to another.
   if (event.target.matches("[data-mood]") && event.target.value) {
-    const was = event.target.dataset.was ?? event.target.defaultValue;
-    moods(event.target, was);
-    event.target.dataset.was = event.target.value;
+    moods(event.target);
   }
   if (event.target.name) touched();
 });

@@ -52,7 +52,7 @@ async def test_the_draft_plays_and_not_what_is_published(practice: Practice) -> 
     await played(practice, "s", drafted())
     view = await practice.view("s")
     assert view.turns[0].text == "This is how I begin in the draft."
-    assert view.session.title.endswith("(draft)")
+    assert view.session.title.endswith("(tried out)")
     assert view.session.draft == 1
     assert (await practice.persona_of(view.session)).opening == view.turns[0].text
     again = await practice.try_again("t", "s", 1)
@@ -61,7 +61,7 @@ async def test_the_draft_plays_and_not_what_is_published(practice: Practice) -> 
 
 async def test_a_draft_cannot_be_shared(practice: Practice) -> None:
     await played(practice, "s", drafted())
-    with pytest.raises(WarmlineError, match="draft"):
+    with pytest.raises(WarmlineError, match="tried out"):
         await practice.store.share("s", shared=True)
     assert (await practice.store.session("s")).shared_at is None
 

@@ -28,6 +28,7 @@ from warmline.interview import (
     Answers,
     Drafted,
     giveaways,
+    merged,
     mood_of,
     persona_values,
     read_answers,
@@ -209,6 +210,29 @@ def test_other_problems_are_named_as_well() -> None:
 
 def test_what_may_be_left_empty_may() -> None:
     assert persona_values(answers(hides="", asked=""), Drafted())["facts"] == []
+
+
+def test_lines_are_put_in_where_nobody_wrote_meanwhile() -> None:
+    before = {"opening": "", "ladder": [{"lines": []}, {"lines": []}], "facts": ["a"], "title": "x"}
+    now = {
+        "opening": "Mine",
+        "ladder": [{"lines": []}, {"lines": ["Mine"]}],
+        "facts": [],
+        "id": "n",
+    }
+    new = {
+        "opening": "New",
+        "ladder": [{"lines": ["N"]}, {"lines": ["N"]}],
+        "facts": ["a"],
+        "title": "x",
+    }
+    assert merged(now, before, new) == {
+        "opening": "Mine",
+        "ladder": [{"lines": ["N"]}, {"lines": ["Mine"]}],
+        "facts": [],
+        "id": "n",
+    }
+    assert merged(before, before, new) == new
 
 
 def test_the_words_that_give_a_fact_away_stand_nowhere_else() -> None:

@@ -105,7 +105,7 @@ def test_from_a_few_questions_to_a_practised_draft(
     assert trainer.inner_text("h1") == "Nora Bell: A boiler that stays cold"
 
     # Practised at once, and nobody's practice: a trainee is offered nothing of it.
-    trainer.click("text=Practise with this draft")
+    trainer.click("text=Practise with this customer")
     trainer.wait_for_selector("#wl-finish")
     for reply in REPLIES[::2]:
         before = len(lines(trainer, "customer"))
@@ -114,8 +114,8 @@ def test_from_a_few_questions_to_a_practised_draft(
     trainer.click("#wl-finish")
     trainer.wait_for_selector("[data-report]", timeout=120_000)
     trainer.goto(f"{server.address}/your-data")
-    assert "Nora Bell: A boiler that stays cold (draft)" in trainer.inner_text("main")
-    assert "a try of a draft" in trainer.inner_text("main")
+    assert "Nora Bell: A boiler that stays cold (tried out)" in trainer.inner_text("main")
+    assert "tried out in the studio" in trainer.inner_text("main")
     trainer.goto(f"{server.address}/progress")
     assert "Nora" not in trainer.inner_text("main")
     trainee = new_page(chrome)

@@ -15,7 +15,7 @@ from warmline.errors import FileProblems, NotFound
 from warmline.library import read_library, read_rubric, text_hash
 from warmline.persona import Persona
 from warmline.rubric import Rubric
-from warmline.yamlfile import LARGEST_FILE_BYTES, parse_yaml, read_yaml
+from warmline.yamlfile import LARGEST_FILE_BYTES, parse_yaml, read_values, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PERSONA = (ROOT / "personas" / "marjorie-bereavement.yaml").read_text(encoding="utf-8")
@@ -222,3 +222,9 @@ def test_no_text_keeps_the_reader_busy(text: str, words: str) -> None:
     assert time.monotonic() - start < 10
     if "brackets" in words:
         assert caught.value.problems[0].line == 2
+
+
+def test_a_file_that_unfolds_to_much_text_is_refused(tmp_path: Path) -> None:
+    text = "a: &a '" + "x" * 60_000 + "'\nb: [" + ", ".join(["*a"] * 5000) + "]\n"
+    with pytest.raises(FileProblems, match="too much text"):
+        read_values(text, tmp_path / "x.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from warmline.drafts import Drafts, Overtaken
 from warmline.errors import NotFound, WarmlineError
 from warmline.formfile import NotForForms, edited
 from warmline.formfile.pairing import same
+from warmline.library import text_hash
 from warmline.livelibrary import MODELS, Kind, LiveLibrary
 from warmline.people import People
 from warmline.settings import PROJECT
@@ -525,3 +527,90 @@ def test_every_answer_has_plain_words() -> None:
         for one in shapes(model):
             assert all(option in CHOICES for option in one.options)
     assert get_args(Kind) == tuple(MODELS)
+
+
+# What happens at the same moment
+
+
+async def test_a_draft_saved_while_another_is_published_waits(desk: Desk) -> None:
+    text = desk.file().read_text(encoding="utf-8")
+    revision = await desk.save(retitled(text, "Published"))
+    publishing = asyncio.create_task(
+        desk.studio.publish("persona", DANI, read=revision, user_id=desk.joan)
+    )
+    await asyncio.sleep(0)
+    with pytest.raises(Overtaken):
+        await desk.studio.save(
+            "persona", DANI, retitled(text, "Typed on"),
+            read=revision, started_from=None, user_id=desk.pavel,
+        )  # fmt: skip
+    await publishing
+    assert "Published" in desk.file().read_text(encoding="utf-8")
+    assert [one.how for one in await desk.studio.history("persona", DANI)] == ["studio", "file"]
+
+
+async def test_a_file_changed_in_the_moment_of_publishing_is_not_written_over(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = desk.file().read_text(encoding="utf-8")
+    revision = await desk.save(retitled(text, "Mine"))
+    theirs = retitled(text, "From the editor")
+    keep = desk.studio.drafts.keep_version
+
+    async def meanwhile(*args: Any) -> str:
+        desk.file().write_text(theirs, encoding="utf-8")
+        return await keep(*args)
+
+    monkeypatch.setattr(desk.studio.drafts, "keep_version", meanwhile)
+    with pytest.raises(ChangedOnDisk):
+        await desk.studio.publish("persona", DANI, read=revision, user_id=desk.joan)
+    assert desk.file().read_text(encoding="utf-8") == theirs
+    assert (await desk.studio.open("persona", DANI)).is_draft
+    assert await desk.studio.history("persona", DANI) == []
+
+
+@pytest.mark.parametrize("removed", [False, True])
+@pytest.mark.parametrize("with_base", [False, True])
+async def test_what_is_typed_is_kept_though_the_file_changed_under_the_form(
+    desk: Desk, removed: bool, with_base: bool
+) -> None:
+    opened = await desk.studio.open("persona", DANI)
+    theirs = retitled(opened.text, "Pulled")
+    if removed:
+        desk.file().unlink()
+    else:
+        desk.file().write_text(theirs, encoding="utf-8")
+    draft = await desk.studio.save(
+        "persona", DANI, retitled(opened.text, "Mine"),
+        read=opened.revision, started_from=opened.started_from, user_id=desk.joan,
+        base=opened.text if with_base else None,
+    )  # fmt: skip
+    assert draft.started_from == (opened.started_from if with_base else None)
+    now = await desk.studio.open("persona", DANI)
+    assert now.is_draft
+    if not removed:
+        assert now.changed_on_disk
+        with pytest.raises(ChangedOnDisk):
+            await desk.studio.publish("persona", DANI, read=draft.revision, user_id=desk.joan)
+
+
+async def test_a_stop_between_the_file_and_its_note_leaves_one_version(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = desk.file().read_text(encoding="utf-8")
+    mine = retitled(text, "Mine")
+    revision = await desk.save(mine)
+    desk.file().write_text(mine, encoding="utf-8")
+    await desk.studio.publish("persona", DANI, read=revision, user_id=desk.joan)
+    assert [one.how for one in await desk.studio.history("persona", DANI)] == ["studio"]
+
+
+async def test_every_discarded_draft_can_be_brought_back(desk: Desk) -> None:
+    text = desk.file().read_text(encoding="utf-8")
+    for number in range(210):
+        revision = await desk.save(f"{text}# {number}\n")
+        await desk.studio.discard("persona", DANI, read=revision, user_id=desk.joan)
+    first = await desk.studio.version("persona", DANI, text_hash(f"{text}# 0\n"))
+    assert first.endswith("# 0\n")
+    with pytest.raises(NotFound):
+        await desk.studio.version("persona", "leila-letter", text_hash(f"{text}# 0\n"))

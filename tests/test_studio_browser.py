@@ -209,8 +209,8 @@ BREAKS = [
     ("name", "", "name", "empty; write something here"),
     ("difficulty", "seven", "difficulty", "expected a whole number, found 'seven'"),
     ("difficulty", "9", "difficulty", "5 at most"),
-    ("language", "English", "language", "match pattern"),
-    ("ladder.0.mood", "very upset!", "ladder.0.mood", "match pattern"),
+    ("language", "English", "language", "two small letters"),
+    ("ladder.0.mood", "very upset!", "ladder.0.mood", "small letters and numbers"),
     ("ladder.1.lines.2", "", "ladder.1.lines.2", "write something here"),
     ("opening", "My mother moves in on Saturday.", "opening", "gives away the hidden fact"),
     ("facts.1.giveaways", "", "facts.1.giveaways", "a hidden fact needs the words"),
@@ -241,7 +241,7 @@ def test_broken_in_a_dozen_ways_it_says_each_at_its_field(page: Page, server: Se
         expect(page.locator("#to-mend")).to_have_text("Nothing to mend")
     # A mood that is taken away is missed wherever it is named.
     page.click("[data-item='ladder.2'] > fieldset > .moves >> text=Remove")
-    expect(wrong(page, "ladder")).to_contain_text("at least 3 items")
+    expect(wrong(page, "ladder")).to_contain_text("give at least 3")
     page.click("text=Put it back")
     expect(page.locator("#to-mend")).to_have_text("Nothing to mend")
     # One that is renamed is renamed there too.

@@ -166,7 +166,8 @@ class Drafts:
             kind, item_id = draft.kind, draft.item_id
             with db.atomic():
                 _change(db, kind, item_id, None, draft.revision, user_id, None)
-                if found is not None:
+                # The same text: it was written just before the process was stopped.
+                if found is not None and found[0] != text:
                     before = _keep_version(db, kind, item_id, found[0])
                     last = next(iter(_published(db, kind, item_id)), None)
                     if last is None or last.hash != before:
@@ -190,7 +191,7 @@ class Drafts:
                 WHERE kind = :kind AND item_id = :item_id AND hash NOT IN (
                     SELECT hash FROM publications WHERE kind = :kind AND item_id = :item_id
                 )
-                ORDER BY first_seen DESC LIMIT 50
+                ORDER BY first_seen DESC LIMIT 200
                 """,
                 {"kind": kind, "item_id": item_id},
             )
@@ -198,16 +199,22 @@ class Drafts:
 
         return await self.database.run(work)
 
-    async def version_text(self, kind: Kind, version: str) -> str:
-        """The text of a version.
+    async def version_text(self, kind: Kind, version: str, item_id: str | None = None) -> str:
+        """The text of a version; with ``item_id``, one that was kept or published under it.
 
         Raises:
-            NotFound: if no such version of that kind was kept.
+            NotFound: if no such version was kept.
         """
 
         def work(db: Connection) -> str:
             rows = db.query(
-                "SELECT text FROM versions WHERE hash = ? AND kind = ?", (version, kind)
+                """
+                SELECT text FROM versions WHERE hash = :hash AND kind = :kind AND (
+                    :item_id IS NULL OR item_id = :item_id OR EXISTS (
+                        SELECT 1 FROM publications
+                        WHERE hash = :hash AND kind = :kind AND item_id = :item_id))
+                """,
+                {"hash": version, "kind": kind, "item_id": item_id},
             )
             for row in rows:
                 return str(row["text"])

@@ -119,6 +119,22 @@ class Drafted:
         return [line for line in (*single, *chain(*self.lines)) if line]
 
 
+def merged(now: Any, before: Any, new: Any) -> Any:
+    """New values, except where somebody changed what there was before."""
+    if now == before:
+        return new
+    if isinstance(now, dict) and isinstance(before, dict) and isinstance(new, dict):
+        both = before.keys() & new.keys()
+        return {
+            key: merged(one, before[key], new[key]) if key in both else one
+            for key, one in now.items()
+        }
+    lists = all(isinstance(one, list) for one in (now, before, new))
+    if lists and len(now) == len(before) == len(new):
+        return [merged(*three) for three in zip(now, before, new, strict=True)]
+    return now
+
+
 def mood_of(feeling: str) -> str:
     """The name of a mood: ``Close to tears`` is ``close-to-tears``, cut to whole words."""
     words: list[str] = []

@@ -100,8 +100,10 @@ class LiveLibrary(Library):
             limit = LARGEST_FILE_BYTES // 1024
             return [Problem(file, 1, "", f"larger than {limit} KiB; make it smaller")]
         before = self.now().problems
+        # Before the lock, for which whoever asks for the library waits.
+        read: Read[Any] = read_text(text, file, MODELS[kind])
         with self._lock:
-            after = self._with({(kind, file): read_text(text, file, MODELS[kind])})
+            after = self._with({(kind, file): read})
         return [one for one in after.problems if one.file == file or one not in before]
 
     def shelf(self, kind: Kind) -> list[Shelved]:

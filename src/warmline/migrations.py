@@ -280,7 +280,7 @@ def m006_studio(db: Database) -> None:
             at TEXT NOT NULL
         );
         CREATE INDEX publications_by_item ON publications(kind, item_id, id);
-        -- 1: a trainer tried a draft of the customer. It is nobody's practice and counts nowhere.
+        -- 1: a trainer tried the customer out in the studio. Nobody's practice, it counts nowhere.
         ALTER TABLE sessions ADD COLUMN draft INTEGER NOT NULL DEFAULT 0;
         """
     )

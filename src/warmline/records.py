@@ -19,10 +19,10 @@ from warmline.store import StoredTurn
 #: What the file with everything of a person says of itself.
 ABOUT = (
     "Everything that Warmline keeps about you: your account without the scrambled password, your "
-    "conversations with their feedback, what coaches did with them, what was assigned to you and "
-    "what you handed in. Left out is what belongs to the customer you practised with and not to "
-    "you: their hidden story, their moods, the lines they nearly said, and each single answer of "
-    "the model behind a level."
+    "conversations with their feedback, what coaches did with them, what was assigned to you, "
+    "what you handed in, and what you wrote in the studio. Left out is what belongs to the "
+    "customer you practised with and not to you: their hidden story, their moods, the lines they "
+    "nearly said, and each single answer of the model behind a level."
 )
 
 #: Parts of a report card that only the page needs.

@@ -112,8 +112,8 @@ class PersonaResult:
 OF_TEAM = """shared_at IS NOT NULL AND sessions.user_id != :coach AND {plus}sessions.user_id IN (
     SELECT user_id FROM team_members
     WHERE team IN (SELECT team FROM team_members WHERE user_id = :coach))"""
-#: The same for somebody who is alone here: their own. A try of a draft is no practice; it cannot
-#: be shared either.
+#: The same for somebody who is alone here: their own. What was tried out in the studio is no
+#: practice; it cannot be shared either.
 OWN = "sessions.user_id = :coach AND NOT draft"
 
 _RUBRICS = """

@@ -71,7 +71,7 @@ class StoredSession:
     assignment_id: str | None = None
     #: The newest edit of a coach's that its owner has been shown.
     owner_saw: int = 0
-    #: 1 if a trainer tried a draft of the customer: it is nobody's practice and counts nowhere.
+    #: 1 if a trainer tried the customer out in the studio: nobody's practice, it counts nowhere.
     draft: int = 0
 
 
@@ -119,9 +119,11 @@ class Store:
     ) -> StoredSession:
         """Keep a new session with its opening line, and the versions it is played with.
 
-        With ``assignment_id`` it is practised for that assignment of its user's; a ``draft`` is a
-        trainer's try of a customer that is not published.
+        With ``assignment_id`` it is practised for that assignment of its user's; a ``draft`` is
+        what a trainer tries out in the studio.
         """
+
+        title = f"{persona.item.name}: {persona.item.title}"
 
         def work(db: Connection) -> StoredSession:
             at = now()
@@ -132,7 +134,7 @@ class Store:
                 "persona_hash": persona.hash,
                 "rubric_id": rubric.item.id,
                 "rubric_hash": rubric.hash,
-                "title": f"{persona.item.name}: {persona.item.title}{' (draft)' if draft else ''}",
+                "title": f"{title} (tried out)" if draft else title,
                 "status": "talking",
                 "seed": seed,
                 "created_at": at,
@@ -286,14 +288,14 @@ class Store:
 
         Raises:
             HandedIn: if it is to be taken back and was handed in for an assignment.
-            WarmlineError: if it is a trainer's try of a draft.
+            WarmlineError: if it was tried out in the studio.
         """
 
         def work(db: Connection) -> None:
             with db.atomic():
                 tried = "SELECT 1 FROM sessions WHERE id = ? AND draft"
                 if shared and _one(db, tried, (session_id,)):
-                    raise WarmlineError("A try of a draft is not shared. Publish the draft first.")
+                    raise WarmlineError("What was tried out in the studio is not shared.")
                 handed_in = "SELECT 1 FROM submissions WHERE session_id = ?"
                 if not shared and _one(db, handed_in, (session_id,)):
                     raise HandedIn(

@@ -94,7 +94,7 @@ class Studio:
     def __init__(self, library: LiveLibrary, drafts: Drafts) -> None:
         self.library = library
         self.drafts = drafts
-        # One at a time, so that what is checked before a file is written still holds then.
+        # One at a time, so that what was looked at still holds when it is written.
         self._writing = asyncio.Lock()
 
     async def open(self, kind: Kind, item_id: str) -> Opened:
@@ -138,39 +138,53 @@ class Studio:
         started_from: str | None,
         user_id: str,
         over: bool = False,
+        base: str | None = None,
     ) -> Draft:
         """Keep a draft, valid or not.
 
-        ``read`` and ``started_from`` are what ``open`` said. With ``over``, somebody else's draft
-        gives way on purpose, and is kept among the versions.
+        ``read`` and ``started_from`` are what ``open`` said, and ``base`` the text that it gave.
+        With ``over``, somebody else's draft gives way on purpose, and is kept among the versions.
 
         Raises:
             Overtaken: if somebody else changed it in the meantime.
             WarmlineError: if it cannot be kept.
         """
         _require_text(text)
-        try:
-            opened = await self.open(kind, item_id)
-        except NotFound:
-            if not (await self.drafts.of(kind, item_id)).revision:
-                raise
-            # Thrown away meanwhile; who was writing is told, and may go on.
+        async with self._writing:
+            try:
+                opened = await self.open(kind, item_id)
+            except NotFound:
+                draft = await self.drafts.of(kind, item_id)
+                if not draft.revision and started_from is None:
+                    raise
+                # Removed or thrown away meanwhile; who was writing may go on.
+                opened = None
+            if opened and opened.is_draft:
+                started_from = opened.started_from
+                if over and opened.revision == read and opened.text != text:
+                    await self.drafts.keep_version(kind, item_id, opened.text)
+            elif started_from is not None:
+                disk = opened.disk if opened else None
+                started_from = await self._started(kind, item_id, started_from, (disk, base))
             return await self.drafts.save(
-                kind, item_id, text, read=read, user_id=user_id, started_from=None
+                kind, item_id, text, read=read, user_id=user_id, started_from=started_from
             )
-        if opened.is_draft:
-            started_from = opened.started_from
-            if over and opened.revision == read and opened.text != text:
-                await self.drafts.keep_version(kind, item_id, opened.text)
-        elif started_from is not None:
-            if opened.disk is not None and text_hash(opened.disk) == started_from:
-                await self.drafts.keep_version(kind, item_id, opened.disk)
-            else:
-                # Begun before somebody else published: the version has to be one we kept.
-                await self.drafts.version_text(kind, started_from)
-        return await self.drafts.save(
-            kind, item_id, text, read=read, user_id=user_id, started_from=started_from
-        )
+
+    async def _started(
+        self, kind: Kind, item_id: str, version: str, texts: tuple[str | None, ...]
+    ) -> str | None:
+        """The version a draft was begun from, kept; None where its text is not to be had.
+
+        Publishing shows the difference to the file then, as it does where the file was changed.
+        """
+        for text in texts:
+            if text is not None and text_hash(text) == version:
+                return await self.drafts.keep_version(kind, item_id, text)
+        try:
+            await self.drafts.version_text(kind, version)
+        except NotFound:
+            return None
+        return version
 
     async def begin(self, kind: Kind, name: str, text: str, *, user_id: str) -> Draft:
         """Start a new persona or rubric from a text, under an id made of a name.
@@ -186,7 +200,7 @@ class Studio:
         _require_text(text)
         draft = await self.drafts.of(kind, item_id)
         if draft.text is not None or self.library.file_of(kind, item_id).exists():
-            raise WarmlineError(f"There is a {kind} {item_id!r} already. Choose another name.")
+            raise WarmlineError(f"There is one called {item_id!r} already. Choose another name.")
         return await self.drafts.save(
             kind,
             item_id,
@@ -202,10 +216,11 @@ class Studio:
         Raises:
             Overtaken: if somebody else changed it in the meantime.
         """
-        draft = await self.drafts.of(kind, item_id)
-        if draft.text is not None and draft.revision == read:
-            await self.drafts.keep_version(kind, item_id, draft.text)
-        await self.drafts.discard(kind, item_id, read=read, user_id=user_id)
+        async with self._writing:
+            draft = await self.drafts.of(kind, item_id)
+            if draft.text is not None and draft.revision == read:
+                await self.drafts.keep_version(kind, item_id, draft.text)
+            await self.drafts.discard(kind, item_id, read=read, user_id=user_id)
 
     async def publish(
         self, kind: Kind, item_id: str, *, read: int, user_id: str, seen: str = ""
@@ -243,8 +258,7 @@ class Studio:
                 found = (opened.disk, iso(at))
                 # Before it is written over, so that it is kept whatever happens then.
                 await self.drafts.keep_version(kind, item_id, opened.disk)
-            if opened.disk != opened.text:
-                await asyncio.to_thread(write_text, opened.file, opened.text)
+            await asyncio.to_thread(_replace, opened)
             await self.drafts.published(
                 opened.draft, opened.file.name, user_id=user_id, found=found
             )
@@ -264,10 +278,7 @@ class Studio:
         Raises:
             NotFound: if there is no such version of this one.
         """
-        known = {one.hash for one in await self.history(kind, item_id)}
-        if version not in known | {one.hash for one in await self.kept(kind, item_id)}:
-            raise NotFound("There is no such version.")
-        return await self.drafts.version_text(kind, version)
+        return await self.drafts.version_text(kind, version, item_id)
 
     async def restore(self, kind: Kind, item_id: str, version: str, *, user_id: str) -> Draft:
         """Make an old version a draft; nothing is published.
@@ -277,16 +288,28 @@ class Studio:
             WarmlineError: if there is a draft already, which it would replace.
         """
         text = await self.version(kind, item_id, version)
-        draft = await self.drafts.of(kind, item_id)
-        if draft.text is not None:
-            raise WarmlineError(
-                "There is a draft already. Publish or discard it first; then bring this back."
+        async with self._writing:
+            draft = await self.drafts.of(kind, item_id)
+            if draft.text is not None:
+                raise WarmlineError(
+                    "There is a draft already. Publish or discard it first; then bring this back."
+                )
+            disk = read_text(self.library.file_of(kind, item_id))
+            started = None
+            if disk is not None:
+                started = await self.drafts.keep_version(kind, item_id, disk)
+            return await self.drafts.save(
+                kind, item_id, text, read=draft.revision, user_id=user_id, started_from=started
             )
-        disk = read_text(self.library.file_of(kind, item_id))
-        started = await self.drafts.keep_version(kind, item_id, disk) if disk is not None else None
-        return await self.drafts.save(
-            kind, item_id, text, read=draft.revision, user_id=user_id, started_from=started
-        )
+
+
+def _replace(opened: Opened) -> None:
+    """Put a draft in its file, if that still holds what was looked at."""
+    # Between that and now stand a check and two writes to the disk; an editor may have saved.
+    if (now := read_text(opened.file)) != opened.disk:
+        raise ChangedOnDisk(now)
+    if opened.disk != opened.text:
+        write_text(opened.file, opened.text)
 
 
 def skeleton(kind: Kind) -> str:

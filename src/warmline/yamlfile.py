@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ LARGEST_FILE_BYTES = 512 * 1024
 #: More values than this are in no file that somebody wrote. A short text can stand for millions,
 #: by naming a part of itself again and again.
 MOST_VALUES = 50_000
+#: No more characters than this either, once everything stands where it is named.
+MOST_CHARACTERS = 4 * LARGEST_FILE_BYTES
 
 #: As many brackets may be open at once. The parser takes minutes over a file of nothing else.
 MOST_BRACKETS = 20
@@ -52,8 +55,20 @@ class RulesBroken(ValueError):
         self.rules = tuple(rules)
 
 
-def _plain(node: Any, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
-    """Turn ruamel's annotated tree into plain values, noting the line (from 1) of every path."""
+@dataclass
+class _Noted:
+    """What was found on the way: the line (from 1) of every path, and how long all texts are."""
+
+    lines: dict[FieldPath, int] = field(default_factory=dict)
+    characters: int = 0
+
+
+def _plain(node: Any, path: FieldPath, noted: _Noted) -> Any:
+    """Turn ruamel's annotated tree into plain values.
+
+    A short file can unfold to a huge one, by names for its parts (`&` and `*`).
+    """
+    lines = noted.lines
     if len(lines) > MOST_VALUES:
         raise ValueError(f"more than {MOST_VALUES} values; write it shorter, without `*` and `&`")
     if isinstance(node, CommentedMap):
@@ -63,7 +78,7 @@ def _plain(node: Any, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
             # A key that a merge (`<<:`) brought in has no place of its own.
             position = node.lc.key(key)
             lines[here] = position[0] + 1 if position else node.lc.line + 1
-            plain[key] = _plain(value, here, lines)
+            plain[key] = _plain(value, here, noted)
         return plain
     if isinstance(node, CommentedSeq):
         items = []
@@ -71,9 +86,12 @@ def _plain(node: Any, path: FieldPath, lines: dict[FieldPath, int]) -> Any:
             here = (*path, index)
             position = node.lc.item(index) if node.lc.data else None
             lines[here] = position[0] + 1 if position else 1
-            items.append(_plain(value, here, lines))
+            items.append(_plain(value, here, noted))
         return items
     if isinstance(node, str):
+        noted.characters += len(node)
+        if noted.characters > MOST_CHARACTERS:
+            raise ValueError("too much text behind `*` and `&`; write it shorter, without them")
         return str(node)
     if isinstance(node, bool):
         return bool(node)
@@ -160,8 +178,8 @@ def read_values(text: str, file: Path) -> tuple[dict[Any, Any], dict[FieldPath, 
         raise FileProblems([Problem(file, line, "", message)])
     try:
         tree = YAML(typ="rt", pure=True).load(text)
-        lines: dict[FieldPath, int] = {}
-        plain = _plain(tree, (), lines)
+        noted = _Noted()
+        plain = _plain(tree, (), noted)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -174,7 +192,7 @@ def read_values(text: str, file: Path) -> tuple[dict[Any, Any], dict[FieldPath, 
         raise FileProblems([Problem(file, 1, "", f"not valid YAML: {first}")]) from error
     if not isinstance(tree, CommentedMap):
         raise FileProblems([Problem(file, 1, "", "expected fields such as `id:` and `title:`")])
-    return plain, lines
+    return plain, noted.lines
 
 
 def _too_deep(text: str) -> int:

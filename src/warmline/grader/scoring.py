@@ -234,11 +234,11 @@ def step_value(reading: StepReading, head: StepHead | None = None) -> float | No
     learned = reading.learned_value()
     if learned is None:
         return checks_value(reading)
+    if reading.spoilt:
+        return 0.0
     if head is not None:
         part = (head.level(reading.signs) - step.lowest) / (step.highest - step.lowest)
         return min(1.0, max(0.0, part))
-    if reading.spoilt:
-        return 0.0
     asked = checks_value(reading)
     if asked is None:
         return learned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -272,7 +273,8 @@ async def _value(
 ) -> float | None:
     """How good a reply is for its step, 0 to 1: by the learned judge, else by the step's checks."""
     if step.borrows:
-        return value_of_reply(shipped_judge(), step, heard, reply)
+        # Beside the conversations, for which the event loop has to be free.
+        return await asyncio.to_thread(value_of_reply, shipped_judge(), step, heard, reply)
     alone = entry.item.model_copy(update={"steps": [step]})
     grader = Grader(asking, Entry(alone, entry.file, entry.text), MemoryBook(), ask_all=True)
     exchange = exchange_of(heard, reply)

@@ -1,6 +1,8 @@
-"""Practising with a draft of a customer, before trainees are offered it."""
+"""Practising with a customer as they are in the studio, published or not."""
 
 from __future__ import annotations
+
+import asyncio
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -21,8 +23,8 @@ class NotYet(WarmlineError):
     """The draft cannot be practised with as it is."""
 
 
-async def drafted(who: Who, persona_id: str) -> Entry[Persona] | None:
-    """The draft of a persona to practise with; None where there is none, only what is published.
+async def drafted(who: Who, persona_id: str) -> Entry[Persona]:
+    """A persona to practise with as it is in the studio: its draft, or what is published.
 
     Raises:
         NotFound: if there is neither, or whoever asks is no trainer.
@@ -32,14 +34,13 @@ async def drafted(who: Who, persona_id: str) -> Entry[Persona] | None:
         raise NotFound("That customer is still being written.")
     studio = runtime.current().studio
     opened = await studio.open("persona", persona_id)
-    if not opened.is_draft:
-        return None
-    if studio.problems("persona", persona_id, opened.text):
+    if await asyncio.to_thread(studio.problems, "persona", persona_id, opened.text):
         raise NotYet(
             "This draft has something to mend before anybody can practise with it. Open it in the "
             "studio: it says what, and where."
         )
-    return Entry(parse_yaml(opened.text, opened.file, Persona), opened.file, opened.text)
+    item = await asyncio.to_thread(parse_yaml, opened.text, opened.file, Persona)
+    return Entry(item, opened.file, opened.text)
 
 
 @router.post("/studio/persona/{item_id}/practise")

@@ -11,10 +11,10 @@ from fastapi.responses import RedirectResponse
 from warmline.accounts import Who
 from warmline.customer.explain import CUE_WORDS
 from warmline.drafting import QUESTIONS, Drafting
-from warmline.drafts import Draft
+from warmline.drafts import Overtaken
 from warmline.errors import FileProblems, WarmlineError
 from warmline.formfile import edited
-from warmline.interview import Answers, Drafted, persona_values, read_answers
+from warmline.interview import Answers, Drafted, merged, persona_values, read_answers
 from warmline.report import DIFFICULTY_WORDS
 from warmline.studio import skeleton
 from warmline.trying.jobs import Job
@@ -22,11 +22,14 @@ from warmline.web import runtime
 from warmline.web.access import who_of
 from warmline.web.studio_common import AnId, path_of, studio
 from warmline.web.templating import render
+from warmline.yamlfile import read_values
 
 router = APIRouter()
 
 #: Seconds until the page that waits asks again.
 _AGAIN_S = 2
+#: How often lines are put in anew where somebody saves in the same moment.
+_TRIES = 5
 LANGUAGE = "en"
 
 #: What softens most people, ticked to begin with.
@@ -164,7 +167,7 @@ async def answered(request: Request) -> Response:
         return _asked(request, typed, softens, found)
     except WarmlineError as error:
         return _asked(request, typed, softens, [("name", str(error))])
-    _write(answers, draft, who)
+    _write(answers, draft.item_id, who)
     return RedirectResponse(f"/studio/interview/{draft.item_id}", 303)
 
 
@@ -173,7 +176,7 @@ def _text(answers: Answers, drafted: Drafted) -> str:
     return edited(skeleton("persona"), {"id": "new-customer", **persona_values(answers, drafted)})
 
 
-def _write(answers: Answers, draft: Draft, who: Who) -> None:
+def _write(answers: Answers, item_id: str, who: Who) -> None:
     """Let the model write lines in the background, and put them into the draft."""
     parts = runtime.current()
 
@@ -183,25 +186,45 @@ def _write(answers: Answers, draft: Draft, who: Who) -> None:
             await drafting.run()
         except WarmlineError as error:
             problems.append(str(error))
-        values = persona_values(answers, drafting.drafted)
         try:
-            await studio().save(
-                "persona",
-                draft.item_id,
-                edited(draft.text or "", {"id": draft.item_id, **values}),
-                read=draft.revision,
-                started_from=draft.started_from,
-                user_id=who.user.id,
-            )
+            await _put_in(item_id, answers, drafting.drafted, who.user.id)
         except WarmlineError as error:
             problems.append(str(error))
         if problems:
             raise WarmlineError(" ".join(problems))
 
     drafting = Drafting(parts.backend, answers, parts.practice.hearing.voice(LANGUAGE))
-    parts.tries.start(
-        _key(draft.item_id), drafting, work, user_id=who.user.id, by=who.user.identifier
-    )
+    parts.tries.start(_key(item_id), drafting, work, user_id=who.user.id, by=who.user.identifier)
+
+
+async def _put_in(item_id: str, answers: Answers, drafted: Drafted, user_id: str) -> None:
+    """Put drafted lines where the draft still has none, whoever changed it meanwhile.
+
+    Raises:
+        WarmlineError: if there is no draft any more, or it cannot be kept.
+    """
+    without = persona_values(answers, Drafted())
+    for attempt in range(_TRIES):
+        opened = await studio().open("persona", item_id)
+        if not opened.is_draft:
+            raise WarmlineError(
+                "The draft was published or discarded meanwhile; the lines were not put in."
+            )
+        now, _ = read_values(opened.text, opened.file)
+        try:
+            await studio().save(
+                "persona",
+                item_id,
+                edited(opened.text, merged(now, without, persona_values(answers, drafted))),
+                read=opened.revision,
+                started_from=opened.started_from,
+                user_id=user_id,
+            )
+            return
+        except Overtaken:
+            # Somebody types just now; once more, with what they typed.
+            if attempt == _TRIES - 1:
+                raise
 
 
 def _key(item_id: str) -> tuple[str, str]:
@@ -238,13 +261,10 @@ async def waiting(request: Request, item_id: AnId) -> Response:
 
 @router.post("/studio/interview/{item_id}/again")
 async def again(request: Request, item_id: AnId) -> Response:
-    """Let the model try once more, where it failed and nobody has changed the draft since."""
+    """Let the model try once more, for what is still empty in the draft."""
     job = _job(item_id)
     if job is None:
         raise HTTPException(404, "The answers are not here any more. Edit the draft itself.")
     if not job.running:
-        draft = (await studio().open("persona", item_id)).draft
-        if draft.text is None:
-            raise HTTPException(404, "That draft was published or discarded.")
-        _write(job.work.answers, draft, who_of(request.scope))
+        _write(job.work.answers, item_id, who_of(request.scope))
     return RedirectResponse(f"/studio/interview/{item_id}", 303)

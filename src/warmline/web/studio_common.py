@@ -56,6 +56,9 @@ def moment(at: str) -> str:
 def state_words(opened: Opened, who: Who) -> str:
     """Where something stands: published, or a draft of whom and since when."""
     if not opened.is_draft:
+        held = studio().library.now()
+        if opened.item_id not in (held.personas if opened.kind == "persona" else held.rubrics):
+            return "In its folder, and not offered to anybody until it is mended."
         return "Published. What you change becomes a draft first."
     by = "you" if opened.draft.by == who.user.identifier else opened.draft.by or "somebody"
     seen = (

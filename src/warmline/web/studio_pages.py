@@ -131,7 +131,7 @@ async def _page(
 
 #: Pages about one persona or rubric that stand elsewhere.
 _MORE = [
-    ("Practise with this draft", "practise", "POST", "persona"),
+    ("Practise with this customer", "practise", "POST", "persona"),
     ("Let the six agents play", "try", "GET", "persona"),
     ("What will not work", "lint", "GET", "persona"),
     ("Try it on a transcript", "try", "GET", "rubric"),
@@ -243,6 +243,7 @@ async def save(request: Request, kind: AKind, item_id: AnId) -> Response:
                 started_from=sent.started_from,
                 user_id=user_id,
                 over=bool(_one(sent.form, "_over")),
+                base=sent.base,
             )
     except NotFound as error:
         raise HTTPException(404, str(error)) from error

@@ -92,7 +92,7 @@ async def _tried(persona_id: str) -> Tried:
     opened, problems = await opened_valid("persona", persona_id)
     if problems:
         return Tried(opened, None, None, problems)
-    item = parse_yaml(opened.text, opened.file, Persona)
+    item = await asyncio.to_thread(parse_yaml, opened.text, opened.file, Persona)
     rubric = runtime.current().library.rubric(item.rubric)
     return Tried(opened, Entry(item, opened.file, opened.text), rubric, [])
 

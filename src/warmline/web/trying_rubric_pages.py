@@ -6,6 +6,7 @@ shown. A try is seen by nobody but whoever began it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ from fastapi.responses import RedirectResponse
 from warmline.accounts import Who
 from warmline.desk import Wanted
 from warmline.errors import FileProblems, NotFound, Problem, WarmlineError
-from warmline.library import read_text
+from warmline.library import Read, read_text
 from warmline.livelibrary import is_id
 from warmline.rubric import Rubric
 from warmline.settings import PROJECT
 from warmline.store import StoredSession
+from warmline.studio import Opened
 from warmline.transcript import parse_transcripts, read_transcripts
 from warmline.trying.jobs import Busy
 from warmline.trying.rubric import (
@@ -66,6 +68,11 @@ def _key(rubric_id: str, who: Who) -> tuple[str, str, str]:
     return ("rubric", rubric_id, who.user.id)
 
 
+async def _read(text: str, opened: Opened) -> Read[Rubric]:
+    """A text as a rubric; some 50 ms for a long one, so beside the conversations."""
+    return await asyncio.to_thread(read_text, text, opened.file, Rubric)
+
+
 async def _versions(rubric_id: str) -> tuple[dict[str, str], list[Problem], str]:
     """The versions that can be chosen, in words; what is wrong with the draft; the page's title."""
     opened, problems = await opened_valid("rubric", rubric_id)
@@ -73,14 +80,14 @@ async def _versions(rubric_id: str) -> tuple[dict[str, str], list[Problem], str]
     found = {}
     if opened.is_draft and not problems:
         found["draft"] = "the draft"
-    if opened.disk is not None and not read_text(opened.disk, opened.file, Rubric).problems:
+    if opened.disk is not None and not (await _read(opened.disk, opened)).problems:
         found["file"] = "the published version"
     for one in await studio.history("rubric", rubric_id):
         by = f" by {one.by}" if one.by else ", found in the file"
         found.setdefault(one.hash, f"published {moment(one.at)}{by}")
     for kept in await studio.kept("rubric", rubric_id):
         found.setdefault(kept.hash, f"kept {moment(kept.at)}")
-    read = read_text(opened.text, opened.file, Rubric)
+    read = await _read(opened.text, opened)
     return found, problems, read.entry.item.title if read.entry else rubric_id
 
 
@@ -95,7 +102,7 @@ async def _version(rubric_id: str, key: str, label: str) -> Version:
     text = opened.disk if key == "file" else opened.text
     if key not in ("draft", "file"):
         text = await studio.version("rubric", rubric_id, key)
-    read = read_text(text or "", opened.file, Rubric)
+    read = await _read(text or "", opened)
     if read.entry is None:
         raise WarmlineError(f"{first_upper(label)} cannot be tried: {read.problems[0].message}.")
     return Version(key, label, read.entry)
