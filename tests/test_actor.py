@@ -252,12 +252,41 @@ async def test_a_bad_continuation_leaves_the_authored_beginning_alone() -> None:
     assert len(backend.requests) == 1
 
 
-async def brief(*continuations: Line) -> tuple[list[str], ScriptedBackend]:
+async def brief(
+    *continuations: Line, direction: Direction = NOTED, kept: Spoken | None = None
+) -> tuple[list[str], ScriptedBackend]:
     """What a small model gets to say in three tries."""
     backend = ScriptedBackend(continuations=continuations)
     backend.brief = True
-    line = speak(backend, NORA, CHAT, NOTED, context("glad"), Spoken(), seed=5)
+    line = speak(backend, NORA, CHAT, direction, context("glad"), kept or Spoken(), seed=5)
     return [piece async for piece in line], backend
+
+
+@pytest.mark.parametrize("ends", ["", "That was the kettle."])
+async def test_a_small_model_leaves_a_reaction_to_its_author(ends: str) -> None:
+    kept = Spoken()
+    shown, backend = await brief(
+        direction=Direction(mood="glad", reacts="That helps.", ends=ends), kept=kept
+    )
+    assert shown == ["That helps.", *([f" {ends}"] if ends else [])]
+    assert (kept.text, kept.source) == ("".join(shown), "script")
+    assert backend.requests == []
+
+
+async def test_where_no_answer_passes_the_author_has_one() -> None:
+    shown, _ = await brief(
+        *[AS_THE_AGENT] * 3, direction=Direction(mood="glad", otherwise="I couldn't tell you.")
+    )
+    assert shown == ["I couldn't tell you."]
+
+
+async def test_a_larger_model_reacts_itself_and_the_author_only_where_it_cannot() -> None:
+    direction = Direction(mood="glad", reacts="That helps.")
+    shown, kept, _ = await spoken([GOOD], direction)
+    assert (shown, kept.source) == ([GOOD], "model")
+    shown, kept, backend = await spoken([AS_THE_AGENT] * 3, direction)
+    assert (shown, kept.source) == (["That helps."], "fallback")
+    assert len(backend.requests) == 3
 
 
 async def test_a_small_model_is_kept_brief() -> None:

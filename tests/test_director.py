@@ -54,8 +54,8 @@ def altered(persona: Persona, **changes: Any) -> Persona:
 
 
 def bare(persona: Persona, **changes: Any) -> Persona:
-    """The persona without facts and moments, so that only the mood speaks."""
-    return altered(persona, facts=[], moments=[], **changes)
+    """The persona without facts, moments and reactions, so that only the mood speaks."""
+    return altered(persona, **{"facts": [], "moments": [], "reactions": [], **changes})
 
 
 def talk(
@@ -224,6 +224,81 @@ def test_a_moment_follows_the_answer_to_a_question() -> None:
     _, direction = talk(persona, FORM, state=at("guarded", replies=4))
     assert direction.note == "answers the question"
     assert direction.ends.startswith("Excuse me, that was the kettle")
+
+
+REACTIONS: list[dict[str, Any]] = [
+    {"to": ["stock_phrase"], "until_mood": "hurt", "says": ["Is that printed on a card?"]},
+    {"to": ["withholds_judgement"], "from_mood": "softer", "says": ["You do see it."]},
+    {"to": ["withholds_judgement"], "says": ["That is so.", "It was, rather."]},
+    {"to": ["orders_the_model"], "says": ["I don't follow you."]},
+    {"to": ["nothing"], "says": ["I see."]},
+]
+
+
+@pytest.mark.parametrize(
+    ("reply", "mood", "says"),
+    [
+        (STOCK, "hurt", "Is that printed on a card?"),
+        (f"{KIND} {STOCK}", "hurt", "Is that printed on a card?"),
+        (STOCK, "softer", ""),
+        (WARM, "softer", "You do see it."),
+        (ORDER, "hurt", "I don't follow you."),
+        (EMPTY, "softer", "I see."),
+        (OPEN, "hurt", ""),
+        (f"{WARM} {OPEN}", "hurt", ""),
+        (f"{STOCK} {FORM}", "hurt", "Is that printed on a card?"),
+    ],
+)
+def test_what_was_heard_is_reacted_to_and_a_question_only_where_it_hurts(
+    reply: str, mood: str, says: str
+) -> None:
+    persona = bare(MARJORIE, reactions=REACTIONS)
+    _, direction = talk(persona, reply, state=at(mood))
+    assert direction.reacts == says
+
+
+def test_each_line_of_a_reaction_is_said_once_and_the_reply_says_which_is_first() -> None:
+    persona = bare(MARJORIE, reactions=REACTIONS)
+    firsts = {talk(persona, reply, state=at("hurt"))[1].reacts for reply in (WARM, f"{WARM} Yes.")}
+    assert firsts == {"That is so.", "It was, rather."}
+
+    def reacts(*said: str) -> str:
+        found = cues_in(Exchange(WARM))
+        _, direction = direct(persona, at("hurt"), Exchange(WARM, said, persona.name), found)
+        return direction.reacts
+
+    first = reacts()
+    second = reacts(first)
+    assert {first, second} == {"That is so.", "It was, rather."}
+    assert reacts(first, f"{second} And more.") == ""
+
+
+def test_a_question_is_turned_aside_or_answered_before_by_the_author() -> None:
+    asked: list[dict[str, Any]] = [
+        {"to": ["asked_in_vain"], "says": ["That is for another day."]},
+        {"to": ["asked_again"], "says": ["I have said so."]},
+        {"to": ["asked"], "says": ["I couldn't tell you."]},
+    ]
+    persona = altered(MARJORIE, moments=[], reactions=asked)
+    _, direction = talk(persona, "Is there a voicemail of his?", state=at("hurt"))
+    assert direction.reacts == "That is for another day."
+    state, direction = talk(persona, ASK_HIM)
+    assert direction.begins.startswith("Ronald went")
+    _, direction = talk(persona, ASK_HIM, state=state)
+    assert direction.reacts == "I have said so."
+    _, direction = talk(persona, FORM)
+    assert (direction.reacts, direction.otherwise) == ("", "I couldn't tell you.")
+    _, direction = talk(persona, EMPTY)
+    assert (direction.reacts, direction.otherwise) == ("", "")
+
+
+def test_a_reaction_stands_for_the_line_of_the_mood_and_before_what_is_told() -> None:
+    persona = altered(MARJORIE, reactions=REACTIONS, moments=[])
+    _, direction = talk(persona, EMPTY)
+    assert direction.reacts == "I see."
+    assert direction.ends.startswith("I rang on the third of June")
+    _, direction = talk(bare(MARJORIE, reactions=REACTIONS), EMPTY, state=at("hurt", replies=1))
+    assert (direction.reacts, direction.ends) == ("I see.", "")
 
 
 def test_what_is_not_told_yet_is_turned_aside_and_a_guess_is_answered() -> None:

@@ -33,6 +33,8 @@ def test_everything_a_trainer_wrote_is_explained(persona: Persona) -> None:
         assert fact.says in text
     for moment in persona.moments:
         assert moment.says in text
+    for reaction in persona.reactions:
+        assert all(line in text for line in reaction.says)
     for cue in (*persona.softens, *persona.hardens):
         assert f"{CUE_WORDS[cue]} ({cue})" in text
     assert f"{POINTS_FOR_A_STEP[persona.difficulty]} points are a step" in text

@@ -256,7 +256,13 @@ def commented(text: str, every: int) -> str:
     """A file with a comment over every so many of its fields and items, and behind some."""
     lines = text.splitlines()
     found = []
+    folded = 0  # the least indent of a folded text that is being passed; a colon is none of ours
     for number, line in enumerate(lines):
+        if folded and (not line.strip() or len(line) - len(line.lstrip()) >= folded):
+            found.append(line)
+            continue
+        opens = re.match(r"( *)(?:- )?[a-z_]+: [>|]", line)
+        folded = len(opens[1]) + 1 if opens else 0
         begins = re.match(r"( *)(- |[a-z_]+:)", line)
         if begins and number % every == 0:
             found.append(f"{begins[1]}# over {number}")

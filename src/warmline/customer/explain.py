@@ -17,7 +17,7 @@ from warmline.customer.director import (
     POINTS_FOR_A_STEP,
 )
 from warmline.detectors import SEVERE
-from warmline.persona import Fact, Moment, Persona
+from warmline.persona import Fact, Moment, Persona, Reaction
 
 #: What each cue is, from the side of the agent who gives it.
 CUE_WORDS = {
@@ -51,6 +51,14 @@ CUE_WORDS = {
     "talks_of_self": "talks of themselves",
     "thanks": "thanks for something",
     "withholds_judgement": "takes the customer's side before judging",
+}
+#: The same, with what a reaction can be to besides.
+REACTED_TO = {
+    **CUE_WORDS,
+    "nothing": "neither helps nor hurts",
+    "asked": "asks what they have no answer to",
+    "asked_again": "asks what they have told already",
+    "asked_in_vain": "asks what they do not tell yet",
 }
 
 
@@ -88,6 +96,12 @@ def explanation(persona: Persona) -> Iterator[str]:
     yield ""
     yield f"What {name} tells:"
     yield from (f"  {fact.id}: {_when_told(fact)}\n      {fact.says}" for fact in persona.facts)
+    if persona.reactions:
+        yield ""
+        yield f"What {name} says back, each line once:"
+        for reaction in persona.reactions:
+            yield f"  {_reacts(persona, reaction)}"
+            yield from (f"      {line}" for line in reaction.says)
     if persona.moments:
         yield ""
         yield f"What {name} says once:"
@@ -110,6 +124,15 @@ def _when_told(fact: Fact) -> str:
         "never": "never",
     }[fact.reveal]
     return f"{when}; from {fact.from_mood!r} on" if fact.from_mood else when
+
+
+def _reacts(persona: Persona, reaction: Reaction) -> str:
+    heard = ", or ".join(REACTED_TO[cue] for cue in reaction.to)
+    moods = persona.reacts_at(reaction)
+    if moods == persona.moods:
+        return f"when the agent {heard}"
+    between = repr(moods[0]) if len(moods) == 1 else f"{moods[0]!r} to {moods[-1]!r}"
+    return f"at {between}, when the agent {heard}"
 
 
 def _when_said(moment: Moment) -> str:

@@ -179,8 +179,9 @@ class GuardContext:
 def objection(line: str, context: GuardContext) -> str | None:
     """Why this line, or this sentence, must not be shown, in a few words; None when it may."""
     straight = line.replace("’", "'").replace("‘", "'").strip()
-    if len(re.findall(r"\w+", straight)) < LEAST_WORDS and not _NUMBER.search(straight):
-        # A number may be all that was asked for.
+    short = len(re.findall(r"\w+", straight)) < LEAST_WORDS
+    if short and not _NUMBER.search(straight) and not _chooses(straight, context):
+        # A number, or one of the things to choose from, may be all that was asked for.
         return "too short"
     if wrong := wrong_speaker(straight, context.persona.name, context.persona.language):
         return wrong
@@ -200,6 +201,12 @@ def objection(line: str, context: GuardContext) -> str | None:
     if repeats(straight, (*context.heard, *agents)):
         return "repeats the agent"
     return None
+
+
+def _chooses(line: str, context: GuardContext) -> bool:
+    """Whether a line takes a word of what the agent asked: "By email." """
+    asked = context.heard[-1] if context.asked and context.heard else ""
+    return "?" in asked and not set(content_words(asked)).isdisjoint(content_words(line))
 
 
 def wrong_speaker(line: str, name: str, language: str) -> str | None:

@@ -108,7 +108,8 @@ def rehearsed(persona: Persona, replies: list[str], hearing: Hearing) -> list[He
         exchange = Exchange(message.text, tuple(said), persona.name)
         cues = hearing.cues(exchange, None if exchange.reply else message.odd)
         state, direction = direct(persona, state, exchange, cues)
-        authored = direction.whole or f"{direction.begins} {direction.ends}".strip()
+        parts = (direction.begins, direction.reacts, direction.ends)
+        authored = direction.whole or " ".join(part for part in parts if part)
         said.append(authored or authored_line(persona, state.mood, said))
         found.append(Heard(reply, state, direction))
         if state.ended:

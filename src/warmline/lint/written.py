@@ -82,7 +82,7 @@ def _spoken(persona: Persona) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Everything that the customer says, and where it stands."""
     for path, text in persona.texts():
         said = path[0] == "opening" or path[-1] in ("says", "line", "customer")
-        if said or (path[0] == "ladder" and path[2] == "lines"):
+        if said or path[0] == "reactions" or (path[0] == "ladder" and path[2] == "lines"):
             yield path, text
 
 
@@ -127,6 +127,8 @@ def _rank_of(persona: Persona, path: tuple[str | int, ...]) -> int | None:
         return persona.rank(persona.start)
     if path[0] == "ladder" and isinstance(path[1], int):
         return path[1]
+    if path[0] == "reactions" and isinstance(path[1], int):
+        return persona.rank(persona.reacts_at(persona.reactions[path[1]])[0])
     if path[0] == "moments" and isinstance(path[1], int):
         mood = persona.moments[path[1]].when.mood
         return persona.rank(mood) if mood else None
@@ -139,17 +141,18 @@ def _rank_of(persona: Persona, path: tuple[str | int, ...]) -> int | None:
 
 
 def _alike(persona: Persona) -> Iterator[Advice]:
-    """Lines of the ladder that say an earlier one again."""
+    """Lines of the ladder, and reactions, that say an earlier one again."""
     said: list[str] = []
-    for rank, rung in enumerate(persona.ladder):
-        for number, line in enumerate(rung.lines):
-            if again := next((old for old in said if repeats(line, [old])), None):
-                yield Advice(
-                    ("ladder", rank, "lines", number),
-                    f"this says much the same as “{again}”; a conversation that has both goes "
-                    "round in circles, so write another",
-                )
-            said.append(line)
+    for path, line in persona.texts():
+        if path[0] != "reactions" and not (path[0] == "ladder" and path[2] == "lines"):
+            continue
+        if again := next((old for old in said if repeats(line, [old])), None):
+            yield Advice(
+                path,
+                f"this says much the same as “{again}”; a conversation that has both goes "
+                "round in circles, so write another",
+            )
+        said.append(line)
 
 
 def _long(persona: Persona) -> Iterator[Advice]:

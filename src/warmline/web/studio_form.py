@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from warmline.customer.explain import CUE_WORDS
+from warmline.customer.explain import CUE_WORDS, REACTED_TO
 from warmline.detectors import SIGNALS
 from warmline.livelibrary import MODELS, Kind
 from warmline.traits import BORROWED
@@ -190,6 +190,7 @@ def _label(values: Mapping[Any, Any]) -> str:
 def _ticks(one: Shape, value: list[Any]) -> tuple[Option, ...]:
     names: Mapping[str, str] = {
         "cues": CUE_WORDS,
+        "heard": REACTED_TO,
         "signals": {name: SIGNAL_WORDS.get(name, name) for name in SIGNALS},
         "borrows": {name: BORROW_WORDS[name] for name in BORROWED},
     }[one.words.way]

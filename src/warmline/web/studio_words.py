@@ -19,6 +19,7 @@ from warmline.persona import (
     Moment,
     Mood,
     Persona,
+    Reaction,
     Resolved,
     Sample,
     SampleTurn,
@@ -30,7 +31,9 @@ from warmline.traits import BORROWED
 from warmline.yamlfile import StrictModel
 
 #: How a field is filled in, where its type alone does not say.
-Way = Literal["", "fixed", "short", "words", "mood", "rubric", "cue", "cues", "signals", "borrows"]
+Way = Literal[
+    "", "fixed", "short", "words", "mood", "rubric", "cue", "cues", "heard", "signals", "borrows"
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,11 @@ FIELDS: dict[type[StrictModel], dict[str, Words]] = {
         "start": Words("Mood at the beginning", "Not the best one.", "mood"),
         "softens": Words("What softens them", "What the agent does that helps.", "cues"),
         "hardens": Words("What hardens them", "What the agent does that hurts.", "cues"),
+        "reactions": Words(
+            "Reactions",
+            "What they say back to a kind of reply. A larger model says it in its own words.",
+            one="reaction",
+        ),
         "moments": Words(
             "Moments", "Something they say once: a child calls, the train leaves.", one="moment"
         ),
@@ -110,6 +118,14 @@ FIELDS: dict[type[StrictModel], dict[str, Words]] = {
         "means": Words("What it is like", "One sentence; it guides how they write then."),
         "lines": Words(
             "What they can always say", "Three or more that could follow any reply.", one="line"
+        ),
+    },
+    Reaction: {
+        "to": Words("When the agent", "One of these is enough.", "heard"),
+        "from_mood": Words("Not before this mood", "May be left open.", "mood"),
+        "until_mood": Words("Not after this mood", "May be left open.", "mood"),
+        "says": Words(
+            "What they say", "Each is said once. It must fit whatever was written.", one="line"
         ),
     },
     Moment: {
@@ -283,6 +299,7 @@ SECTIONS: dict[Kind, tuple[Section, ...]] = {
         Section("untold", "What they do not say at once", ("facts",)),
         Section("moods", "Their moods", ("ladder", "start")),
         Section("moves", "What moves them", ("softens", "hardens")),
+        Section("back", "What they say back", ("reactions",)),
         Section("once", "What they say once", ("moments",)),
         Section("ends", "How it ends", ("ending",)),
         Section("dialogues", "How they talk", ("samples",)),
