@@ -25,9 +25,10 @@ from ollama_stub import Script, running_stub
 from served import Server
 from snapshots import same_as_file
 from warmline.accounts import Accounts
-from warmline.assignments import Assignments, Plan
+from warmline.assignments import Assignments
 from warmline.library import read_library
 from warmline.people import People
+from warmline.plans import Plan
 from warmline.settings import PROJECT
 from warmline.store import Store
 from warmline.web.access import LARGEST_BODY

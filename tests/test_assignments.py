@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from sqlite_utils.db import Database as Connection  # noqa: TID251
 
 from snapshots import small_library, small_persona, small_rubric
-from warmline.assignments import Asked, Assignments, Plan, Work, planned, today
+from warmline.assignments import Assignments
 from warmline.customer.director import first_state
 from warmline.edits import Edits
 from warmline.errors import HandedIn, NotFound, WarmlineError
 from warmline.people import People, User
+from warmline.plans import Asked, Plan, Work, planned, today
 from warmline.results import Standing, keep_standing
 from warmline.store import Store
 from warmline.web import due, runtime

@@ -14,7 +14,7 @@ from ollama_stub import OllamaStub, Script, running_stub
 from served import Server, lines, send, wait_for_answer
 from test_accounts_browser import PAYLOADS, new_page, sign_in, warmline
 from test_desk_browser import REPLIES, no_sideways_scrolling
-from warmline.assignments import today
+from warmline.plans import today
 from warmline.web.templating import day_words
 
 pytestmark = pytest.mark.browser

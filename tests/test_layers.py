@@ -19,6 +19,7 @@ LAYERS = [
     ["backends", "migrations"],
     ["database"],
     ["results"],
+    ["plans"],
     ["store", "people", "edits", "desk", "assignments", "belongings", "summaries", "drafts"],
     ["accounts", "customer", "grader"],
     [

@@ -9,7 +9,8 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
-from warmline.assignments import (
+from warmline.errors import NotFound, WarmlineError
+from warmline.plans import (
     LONGEST_NOTE,
     MOST_TRIES,
     Asked,
@@ -21,7 +22,6 @@ from warmline.assignments import (
     planned,
     today,
 )
-from warmline.errors import NotFound, WarmlineError
 from warmline.web import runtime
 from warmline.web.access import who_of
 from warmline.web.due import (

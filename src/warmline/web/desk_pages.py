@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
 from warmline.accounts import normal_name
-from warmline.assignments import today
 from warmline.desk import Judged, Wanted
 from warmline.edits import Edit
 from warmline.errors import WarmlineError
 from warmline.grader.scoring import Grade
+from warmline.plans import today
 from warmline.records import moods_of
 from warmline.report import report_card
 from warmline.review import agreement, labels_of

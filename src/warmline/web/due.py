@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from warmline.assignments import Assignment, Plan, Work, day_of, today
 from warmline.errors import WarmlineError
+from warmline.plans import Assignment, Plan, Work, day_of, today
 from warmline.store import StoredSession
 from warmline.web import runtime
 from warmline.web.runtime import Wish

@@ -13,7 +13,6 @@ from warmline.errors import Problem
 from warmline.livelibrary import MODELS, Kind, is_id
 from warmline.studio import Opened, Studio
 from warmline.web import runtime
-from warmline.web.access import rule_for
 from warmline.web.templating import day_of
 
 #: Fields of a form, at most. A rubric of twenty long steps has some two thousand.
@@ -101,8 +100,3 @@ def placed(problems: Sequence[Problem], names: Collection[str], opened: Opened) 
         message = one.message if own else f"{one.message} (in {one.file.name})"
         found.append(Shown(at, one.line if own else 0, one.field, message))
     return found
-
-
-def has_route(method: str, path: str) -> bool:
-    """Whether a page exists in this Warmline."""
-    return rule_for(method, path) is not None

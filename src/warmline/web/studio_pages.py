@@ -23,7 +23,6 @@ from warmline.web.studio_common import (
     AKind,
     AnId,
     Shown,
-    has_route,
     moment,
     path_of,
     placed,
@@ -121,11 +120,7 @@ async def _page(
         disk_difference=difference(opened.text, opened.disk or "")
         if opened.changed_on_disk
         else [],
-        more=[
-            (words, f"{path}/{last}", method)
-            for words, last, method, of in _MORE
-            if of == kind and has_route(method, f"{path}/{last}")
-        ],
+        more=[(words, f"{path}/{last}", method) for words, last, method, of in _MORE if of == kind],
     )
 
 
@@ -133,7 +128,6 @@ async def _page(
 _MORE = [
     ("Practise with this customer", "practise", "POST", "persona"),
     ("Let the six agents play", "try", "GET", "persona"),
-    ("What will not work", "lint", "GET", "persona"),
     ("Try it on a transcript", "try", "GET", "rubric"),
 ]
 
