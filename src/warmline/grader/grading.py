@@ -174,7 +174,7 @@ class Grader:
         spoken = as_spoken(transcript)
         self._enough(spoken)
         try:
-            async with aclosing(self._grade(spoken, asks_for_no)) as steps:
+            async with aclosing(self._grade(transcript, spoken, asks_for_no)) as steps:
                 async for one in steps:
                     yield one
         except BackendError as error:
@@ -196,11 +196,11 @@ class Grader:
             )
 
     async def _grade(
-        self, transcript: Transcript, asks_for_no: bool | None
+        self, written: Transcript, transcript: Transcript, asks_for_no: bool | None
     ) -> AsyncGenerator[Looking | scoring.Grade, None]:
         steps = self.rubric.steps
         yield Looking(0, len(steps), steps[0].name)
-        read = await asyncio.to_thread(Reading, self.judge, transcript)
+        read = await asyncio.to_thread(Reading, self.judge, written)
         await self.prepare(Priority.FINISH)
         for turn in transcript.agent_turns():
             await self.read_turn(transcript, turn, Priority.FINISH)
@@ -260,7 +260,7 @@ class Grader:
         """What is known of every step so far, without asking anything."""
         spoken = as_spoken(transcript)
         answers = await self._answers(transcript.id)
-        read = await asyncio.to_thread(Reading, self.judge, spoken)
+        read = await asyncio.to_thread(Reading, self.judge, transcript)
         return {step.id: self._read_step(step, spoken, read, answers) for step in self.rubric.steps}
 
     async def signs(self, transcript: Transcript) -> dict[str, list[float]]:

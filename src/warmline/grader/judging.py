@@ -11,7 +11,7 @@ from warmline.grader import features
 from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.evidence import LONGEST_QUOTE, Quote, exchange_at, stands_verbatim
 from warmline.grader.learned import LearnedJudge, Values
-from warmline.grader.spoken import NOTHING, folded, formulas
+from warmline.grader.spoken import NOTHING, as_spoken, folded, formulas, kept_before
 from warmline.rubric import Step
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
 from warmline.transcript import Transcript
@@ -59,14 +59,18 @@ class _Sentence:
 
 
 class Reading:
-    """What the learned judge makes of one conversation, whose replies are given as spoken."""
+    """What the learned judge makes of one conversation; ``transcript`` has it as it was spoken."""
 
     def __init__(self, judge: LearnedJudge, transcript: Transcript) -> None:
         self.judge = judge
-        self.transcript = transcript
         turns = transcript.agent_turns()
+        self._before = {turn: kept_before(transcript.turns[turn].text) for turn in turns}
+        self.transcript = transcript = as_spoken(transcript)
         self.kept = {turn: self._meant_for_the_customer(turn) for turn in turns}
-        self.exchanges = {turn: self._exchange(turn, with_doubtful=False) for turn in turns}
+        self.exchanges = {
+            turn: self._exchange(turn, [one for one in self.kept[turn] if one.doubtful])
+            for turn in turns
+        }
         self.values = self._read()
         texts = [transcript.turns[turn].text.strip().casefold() for turn in turns]
         again = {
@@ -89,7 +93,10 @@ class Reading:
         found = []
         for place, number in enumerate(kept):
             # What follows words for somebody else, and what says nothing, is in doubt as well.
-            after = any(one >= STRANGER for one in strange[:number])
+            before = self._before[turn]
+            after = (before is not None and number >= before) or any(
+                one >= STRANGER for one in strange[:number]
+            )
             limit = DOUBTFUL_AFTER if after else DOUBTFUL
             # What hurts stands, whatever it stands beside.
             fault = max(shown[number][trait] for trait in HURTING) >= FAULT_SEEN
@@ -97,37 +104,51 @@ class Reading:
             found.append(_Sentence(spans[number], doubtful, shown[number]))
         return found
 
-    def _exchange(self, turn: int, *, with_doubtful: bool) -> Exchange:
-        """A turn as the judge reads it, with its doubtful sentences or without."""
+    def _exchange(self, turn: int, left_out: Sequence[_Sentence]) -> Exchange:
+        """A turn as the judge reads it, without some of its sentences."""
         whole = exchange_at(self.transcript, turn)
-        kept = [one for one in self.kept[turn] if with_doubtful or not one.doubtful]
+        kept = [one for one in self.kept[turn] if one not in left_out]
         if len(kept) == len(sentences(whole.reply)):
             return replace(whole, reply=folded(whole.reply))
         return replace(whole, reply=folded("\n".join(one.span.of(whole.reply) for one in kept)))
+
+    def _readings(self, turn: int) -> list[Exchange]:
+        """The ways to read a turn; only one where no sentence is in doubt.
+
+        Words for somebody else are mostly put before or after what was meant for the customer, and
+        drag what stands beside them into doubt. So what is in doubt is left out bit by bit, from
+        the end and from the beginning: one of these readings is the reply as it was without them.
+        """
+        doubtful = [one for one in self.kept[turn] if one.doubtful]
+        number = len(doubtful)
+        cuts = [doubtful[at:] for at in range(number + 1)]
+        cuts += [doubtful[:at] for at in range(1, number)]
+        readings = [self._exchange(turn, cut) for cut in cuts]
+        # A reply of which nothing is beyond doubt is worth no more than one that says nothing.
+        return [
+            replace(one, reply=NEUTRAL_REPLY) if not one.reply and self.kept[turn] else one
+            for one in readings
+        ]
 
     def _read(self) -> dict[int, Values]:
         """The values of each turn that holds something to read, in a language the judge knows.
 
         A sentence that may or may not be meant for the customer can take from a reply, and never
-        add to it: of the readings with and without, the lower one counts.
+        add to it: of the readings with and without, the lowest one counts.
         """
-        found: dict[int, Values] = {}
-        doubted = {turn: self._exchange(turn, with_doubtful=True) for turn in self.exchanges}
-        with_doubt = self.judge.read(list(doubted.values()))
-        # A reply of which nothing is beyond doubt is worth no more than one that says nothing.
-        without = self.judge.read(
-            [
-                replace(one, reply=NEUTRAL_REPLY) if not one.reply and doubted[turn].reply else one
-                for turn, one in self.exchanges.items()
-            ]
-        )
-        for turn, one, other in zip(self.exchanges, without, with_doubt, strict=True):
-            if one:
-                found[turn] = {
-                    trait: (max if trait in FAULTS else min)(value, other.get(trait, value))
-                    for trait, value in one.items()
-                }
-        return found
+        ways = [(turn, one) for turn in self.exchanges for one in self._readings(turn)]
+        read = self.judge.read([one for _, one in ways])
+        found: dict[int, list[Values]] = {}
+        for (turn, _), values in zip(ways, read, strict=True):
+            if values:
+                found.setdefault(turn, []).append(values)
+        return {
+            turn: {
+                trait: (max if trait in FAULTS else min)(one[trait] for one in readings)
+                for trait in readings[0]
+            }
+            for turn, readings in found.items()
+        }
 
     def learned(self, step: Step) -> dict[int, float]:
         """How near each turn is to the step's highest level, 0 to 1; nothing without `borrows`.

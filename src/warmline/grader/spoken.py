@@ -46,6 +46,7 @@ _FOR_THE_GRADER = compiled(
         r"(?:note|message|memo|attention|memorandum|instructions?|hint|hello|hi|dear|thank you|thanks)"
         r"[\s,:]+(?:to |for )?(?:the |our |my )?(?:grader|grading|judge|evaluator|assessor|examiner|"
         r"marker|reviewer|scorer|coach|trainer|model|ai|assistant|system|rubric)s?\b",
+        r"\b(?:a|an|my|the|good|better|perfect|top|full|high|final) grades?\b",
         r"\b(?:grader|evaluator|rubric|scorecard|scoresheet|llm|jailbreak|admin mode|"
         r"developer mode|debug mode)s?\b|(?<!re)grading",
         r"(?:the |this |our )(?:agent|trainee|representative|advisor|adviser|candidate|response|reply|"
@@ -125,6 +126,16 @@ LONG_SENTENCE, LEAST_DIFFERENT = 6, 0.4
 #: A sentence of at least so many words is English if this share of them is in the word list.
 FOREIGN_FROM, LEAST_ENGLISH = 4, 0.6
 
+#: Characters that nobody sees: so many of them in one sentence hide something. Those that join
+#: parts of an emoji are not among them.
+MOST_HIDDEN = 2
+_HIDDEN = re.compile("[\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+#: Digits among the letters of a word ("1gn0r3"); so many such words are no order numbers any more.
+MOST_MIXED = 2
+_MIXED = re.compile(r"\w*[a-z]\d+[a-z]\w*", re.IGNORECASE)
+#: So many letters that stand alone are no choice between A and B any more.
+MOST_SINGLE = 3
+
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -144,6 +155,15 @@ def _latin_share(text: str) -> float:
     return sum("LATIN" in unicodedata.name(c, "") for c in letters) / len(letters)
 
 
+def _disguised(plain: str) -> bool:
+    """Whether letters stand apart ("g i v e") or digits stand for letters ("1gn0r3")."""
+    words = _WORD.findall(plain.replace("'", "").replace("’", ""))
+    single = sum(len(word) == 1 for word in words)
+    apart = single > MOST_SINGLE and 2 * single > len(words)
+    only = single > 1 and single == len(words)
+    return apart or only or len(_MIXED.findall(plain)) > MOST_MIXED
+
+
 def _for_somebody_else(plain: str) -> bool:
     words = [word.lower() for word in _WORD.findall(plain)]
     return (
@@ -157,36 +177,52 @@ def _for_somebody_else(plain: str) -> bool:
         )
         or "orders_the_model" in detect(Exchange(plain), ["orders_the_model"])
         or _latin_share(plain) < LEAST_LATIN
+        or _disguised(plain)
     )
 
 
 def spoken_spans(text: str) -> list[Span]:
     """The sentences of a reply that are meant for the customer, each said once."""
+    return _sorted_out(text)[0]
+
+
+def kept_before(text: str) -> int | None:
+    """How many sentences are kept before the first that is for somebody else; None without one."""
+    return _sorted_out(text)[1]
+
+
+def _sorted_out(text: str) -> tuple[list[Span], int | None]:
     whole = sentences(text)
     straight = [folded(span.of(text)) for span in whole]
     bags = [frozenset(content_words(plain)) or frozenset({plain.casefold()}) for plain in straight]
     stuffed = _stuffed([bool(detect(Exchange(plain), ["stock_phrase"])) for plain in straight])
     closed = -1  # the end of the last line that is for somebody else
     kept: list[int] = []
+    before: int | None = None
     for number, span in enumerate(whole):
         begins_line = text.rfind("\n", 0, span.start) >= (whole[number - 1].start if number else -1)
         if begins_line and _FOR_SOMEBODY_ELSE.match(straight[number]):
             end = text.find("\n", span.start)
             closed = len(text) if end < 0 else end
-        if span.start < closed or _for_somebody_else(straight[number]):
+        if (
+            span.start < closed
+            or _for_somebody_else(straight[number])
+            or len(_HIDDEN.findall(span.of(text))) > MOST_HIDDEN
+        ):
+            before = len(kept) if before is None else before
             continue
         times = sum(
             _same(bags[number], bag) or other.startswith(straight[number])
             for bag, other in zip(bags, straight, strict=True)
         )
-        if times > MOST_TIMES or any(_same(bags[number], bags[before]) for before in kept):
+        if times > MOST_TIMES or any(_same(bags[number], bags[one]) for one in kept):
             continue
         if number in stuffed:
             continue
         kept.append(number)
         if len(kept) == MOST_SENTENCES:
             break
-    return [whole[number] for number in kept]
+    return [whole[number] for number in kept], before
 
 
 def _stuffed(stock: list[bool]) -> set[int]:
