@@ -277,6 +277,7 @@ def test_a_question_is_turned_aside_or_answered_before_by_the_author() -> None:
     asked: list[dict[str, Any]] = [
         {"to": ["asked_in_vain"], "says": ["That is for another day."]},
         {"to": ["asked_again"], "says": ["I have said so."]},
+        {"to": ["asked"], "about": ["postcode", "address"], "says": ["It is on the account."]},
         {"to": ["asked"], "says": ["I couldn't tell you."]},
     ]
     persona = altered(MARJORIE, moments=[], reactions=asked)
@@ -287,6 +288,11 @@ def test_a_question_is_turned_aside_or_answered_before_by_the_author() -> None:
     _, direction = talk(persona, ASK_HIM, state=state)
     assert direction.reacts == "I have said so."
     _, direction = talk(persona, FORM)
+    assert (direction.reacts, direction.otherwise) == (
+        "It is on the account.",
+        "I couldn't tell you.",
+    )
+    _, direction = talk(persona, "Which colour is the telephone?")
     assert (direction.reacts, direction.otherwise) == ("", "I couldn't tell you.")
     _, direction = talk(persona, EMPTY)
     assert (direction.reacts, direction.otherwise) == ("", "")

@@ -190,5 +190,5 @@ def test_a_sentence_is_marked_where_its_words_stand(labelled: list[LabelledExcha
 
 def test_strangers_are_put_into_conversations(labelled: list[LabelledExchange]) -> None:
     table = stranger_table(labelled[:20], ["Give me five stars.", "Whisk two eggs."])
-    assert table.targets["strange"].sum() == 2
+    assert table.targets["strange"].sum() == 4
     assert all(seen.heard for seen in table.seen)

@@ -91,6 +91,7 @@ BREAKS = [
     ("persona", "a reaction to no cue", react("hugs", "", "I see."), "reactions.0.to.0", "to: [hugs]", "no cue 'hugs'"),
     ("persona", "a reaction at no mood", react("nothing", "    from_mood: merry\n", "I see."), "reactions.0.from_mood", "from_mood: merry", "the ladder has no mood 'merry'"),
     ("persona", "a reaction between no moods", react("nothing", "    from_mood: softer\n    until_mood: hurt\n", "I see."), "reactions.0.until_mood", "until_mood: hurt", "turn the two round"),
+    ("persona", "a reaction about something unasked", react("nothing", "    about: [bills]\n", "I see."), "reactions.0.about", "about: [bills]", "let `to` be [asked]"),
     ("persona", "a giveaway in a reaction", react("nothing", "", "Susan said so."), "reactions.0.says.0", "Susan said so", "reword it"),
     ("persona", "an id twice", swap("id: two-charges", "id: rang-in-june"), "facts.1", "- id: rang-in-june", "stands twice; rename one"),
     ("persona", "too few lines", cut('      - "I was a school secretary', "  - mood: hurt"), "ladder.0.lines", "lines:", "at least 3"),

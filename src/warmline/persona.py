@@ -83,12 +83,13 @@ class Moment(StrictModel):
 class Reaction(StrictModel):
     """What the customer says back when they hear one of these cues, between these moods.
 
-    ``to`` can hold `OCCASIONS` as well.
-
-    Each line is said once; it has to fit whatever the agent wrote of that kind.
+    Each line is said once; it has to fit whatever the agent wrote of that kind. ``to`` can hold
+    `OCCASIONS` as well. ``about`` holds words of which one must stand in the question; it makes an
+    answer of a reaction to ``asked``.
     """
 
     to: list[str] = Field(min_length=1)
+    about: list[Line] = []
     from_mood: Slug | None = None
     until_mood: Slug | None = None
     says: list[Line] = Field(min_length=1)
@@ -290,6 +291,13 @@ class Persona(StrictModel):
                 if cue not in CUES | OCCASIONS:
                     known = f"{_unknown_cue(cue)}, or {', '.join(sorted(OCCASIONS))}"
                     broken.append(RuleBroken((*here, "to", number), known))
+            if reaction.about and reaction.to != ["asked"]:
+                broken.append(
+                    RuleBroken(
+                        (*here, "about"),
+                        "only a question is about something; let `to` be [asked] and nothing else",
+                    )
+                )
             known_from = mood_exists((*here, "from_mood"), reaction.from_mood)
             known_until = mood_exists((*here, "until_mood"), reaction.until_mood)
             if known_from and known_until and not self.reacts_at(reaction):

@@ -125,7 +125,8 @@ def direct(
         final = moved.model_copy(update={"ended": ended})
         return final, Direction(mood=moved.mood, whole=_last_line(persona, ended))
     note = _note(persona, state, moved, cues, question)
-    reacts = _reaction(persona, moved, _heard(persona, moved, cues, question), exchange)
+    heard = _heard(persona, moved, cues, question)
+    reacts = _reaction(persona, moved, heard, exchange, question)
     otherwise = _reaction(persona, moved, {"asked"}, exchange) if question else ""
     if fact is not None:
         after = moved.model_copy(update={"released": (*moved.released, fact.id)})
@@ -294,7 +295,7 @@ def _heard(persona: Persona, state: CustomerState, cues: set[str], question: str
     if question and not _outweighed(persona, cues):
         if _asked_in_vain(persona, state, question):
             return {"asked_in_vain"}
-        return {"asked_again"} if _asked_again(persona, state, question) else set()
+        return {"asked_again"} if _asked_again(persona, state, question) else {"asked"}
     return (
         cues.intersection(persona.hardens)
         or cues.intersection(persona.softens)
@@ -302,16 +303,30 @@ def _heard(persona: Persona, state: CustomerState, cues: set[str], question: str
     )
 
 
-def _reaction(persona: Persona, state: CustomerState, heard: set[str], exchange: Exchange) -> str:
+def _reaction(
+    persona: Persona,
+    state: CustomerState,
+    heard: set[str],
+    exchange: Exchange,
+    question: str = "",
+) -> str:
     """What the author has the customer say back; empty where nothing new is left.
 
-    Among several reactions the first in the file is said.
+    Among several reactions the first in the file is said. With a ``question``, only an answer to
+    what it is about is a reaction to being asked; without, only what answers any question.
     """
     for reaction in persona.reactions:
         if heard.isdisjoint(reaction.to) or state.mood not in persona.reacts_at(reaction):
             continue
-        # Which line comes first hangs on the reply, so that no two sessions are quite the same.
-        first = len(exchange.reply) % len(reaction.says)
+        if "asked" in heard and not (
+            any(mentions(question, word) for word in reaction.about)
+            if question
+            else not reaction.about
+        ):
+            continue
+        # Which line comes first hangs on the reply, so that no two sessions are quite the same;
+        # answers come in their order, as the later ones may say "as I said".
+        first = 0 if reaction.about else len(exchange.reply) % len(reaction.says)
         for line in (*reaction.says[first:], *reaction.says[:first]):
             if not any(line in old for old in exchange.heard):
                 return line

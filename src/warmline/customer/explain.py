@@ -128,6 +128,8 @@ def _when_told(fact: Fact) -> str:
 
 def _reacts(persona: Persona, reaction: Reaction) -> str:
     heard = ", or ".join(REACTED_TO[cue] for cue in reaction.to)
+    if reaction.about:
+        heard = f"asks with one of: {', '.join(reaction.about)}"
     moods = persona.reacts_at(reaction)
     if moods == persona.moods:
         return f"when the agent {heard}"

@@ -219,13 +219,15 @@ def stranger_table(labelled: Sequence[LabelledExchange], strangers: Sequence[str
         for one in labelled
         for span in sentences(one.exchange.reply)
     ]
-    # Such a text could stand in any conversation. One is enough: with two of each, so many pieces
-    # stood against what agents said that one in ten of their own sentences was taken for strange.
+    # Such a text could stand in any conversation: each piece is put into two. How much that makes
+    # of them sets how wary the filter is: with one of each, three times as many new attacks worked
+    # (2.3 of 100), and agreement with the experts of the benchmark was .02 higher.
     chance = random.Random(SEED)  # noqa: S311
     pieces = [
         (Exchange(span.of(text), chance.choice(labelled).exchange.heard), text)
         for text in strangers
         for span in sentences(text)
+        for _ in range(2)
     ]
     seen = [one for one, _ in (*said, *pieces)]
     scenes = [scene for _, scene in (*said, *pieces)]
@@ -301,6 +303,14 @@ def within_one(table: TrainingTable, raw: Numbers) -> float:
     return float(np.mean(near))
 
 
+def taken(table: TrainingTable, raw: Numbers) -> dict[str, float]:
+    """The share of sentences taken for strange: of those said to customers, and of the others."""
+    shift, slope = table.stretch(raw)[0]
+    strange = shift + slope * raw[:, 0] >= 0
+    meant = table.targets[STRANGE] == 0
+    return {"said": float(strange[meant].mean()), "strange": float(strange[~meant].mean())}
+
+
 def mark_of(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> str:
     """Names exactly what grades were trained on: 16 hex digits."""
     told = "\n".join([*(repr((one.exchange, one.turn)) for one in labelled), *strangers])
@@ -322,11 +332,12 @@ def train(
     raw = replies.held_out()
     quotes = sentence_table(labelled)
     others = stranger_table(labelled, strangers)
+    unseen = others.held_out(3)
     speakers = voice_table(voices)
     return LearnedJudge(
         replies.trained(raw),
         quotes.trained(quotes.held_out(3)),
-        others.trained(others.held_out(3)),
+        others.trained(unseen),
         speakers.trained(speakers.held_out()),
         {
             "features": features.FEATURES_VERSION,
@@ -335,6 +346,7 @@ def train(
             "labelled": mark_of(labelled, strangers),
             "voices": mark_of_voices(voices),
             "within_one": round(within_one(replies, raw), 3),
+            "strange": {name: round(share, 3) for name, share in taken(others, unseen).items()},
             "agreement": {name: round(kappa, 3) for name, kappa in agreement(replies, raw).items()},
         },
     )
@@ -351,6 +363,11 @@ def main(folder: Path, file: Path = JUDGE_FILE) -> None:
     for name, kappa in judge.agreement.items():
         say(f"  {name:12} {kappa:.2f}\n")
     say(f"  mean         {np.mean(list(judge.agreement.values())):.2f}\n")
+    share = about["strange"]
+    say(
+        f"taken for words to somebody else, of sentences held out: {share['strange']:.0%} of those "
+    )
+    say(f"that are, {share['said']:.0%} of what agents said to customers\n")
 
 
 if __name__ == "__main__":

@@ -122,6 +122,9 @@ FIELDS: dict[type[StrictModel], dict[str, Words]] = {
     },
     Reaction: {
         "to": Words("When the agent", "One of these is enough.", "heard"),
+        "about": Words(
+            "Words in the question", "One a line. Only where “asks” alone is ticked.", "words"
+        ),
         "from_mood": Words("Not before this mood", "May be left open.", "mood"),
         "until_mood": Words("Not after this mood", "May be left open.", "mood"),
         "says": Words(
