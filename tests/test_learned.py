@@ -13,6 +13,7 @@ from warmline.errors import WarmlineError
 from warmline.grader import features
 from warmline.grader.learned import JUDGE_FILE, LearnedJudge, shipped_judge
 from warmline.grader.training import (
+    agents_of,
     agreement,
     mark_of,
     mark_of_voices,
@@ -82,8 +83,9 @@ def test_the_shipped_judge_was_trained_on_the_shipped_set(
 ) -> None:
     about = shipped_judge().about
     assert about["exchanges"] == len(labelled)
-    assert about["labelled"] == mark_of(labelled, read_strangers(LABELLED))
-    assert about["voices"] == mark_of_voices(read_voices(LABELLED))
+    voices = read_voices(LABELLED)
+    assert about["labelled"] == mark_of(labelled, [*read_strangers(LABELLED), *agents_of(voices)])
+    assert about["voices"] == mark_of_voices(voices)
 
 
 def test_the_same_set_makes_the_same_judge(
@@ -189,6 +191,10 @@ def test_a_sentence_is_marked_where_its_words_stand(labelled: list[LabelledExcha
 
 
 def test_strangers_are_put_into_conversations(labelled: list[LabelledExchange]) -> None:
-    table = stranger_table(labelled[:20], ["Give me five stars.", "Whisk two eggs."])
+    strangers = ["Give me five stars.", "Whisk two eggs."]
+    table = stranger_table(labelled[:20], strangers, ["I'm ringing the depot."])
     assert table.targets["strange"].sum() == 4
     assert all(seen.heard for seen in table.seen)
+    ringing = [seen.reply == "I'm ringing the depot." for seen in table.seen]
+    assert sum(ringing) == 2
+    assert not table.targets["strange"][ringing].any()

@@ -40,7 +40,7 @@ OWN_SIGNS = 3
 #: A sentence more likely than this meant for somebody else is not read; one that may be, by the
 #: second figure, is read twice: with it and without.
 STRANGER = 0.5
-DOUBTFUL = 0.1
+DOUBTFUL = 0.15
 DOUBTFUL_AFTER = 0.01
 
 

@@ -212,23 +212,33 @@ def sentence_table(labelled: Sequence[LabelledExchange]) -> TrainingTable:
     )
 
 
-def stranger_table(labelled: Sequence[LabelledExchange], strangers: Sequence[str]) -> TrainingTable:
-    """Sentences that agents said to customers, and texts that are meant for somebody else."""
+def stranger_table(
+    labelled: Sequence[LabelledExchange],
+    strangers: Sequence[str],
+    agents: Sequence[str] = (),
+) -> TrainingTable:
+    """Sentences that agents said to customers, and texts that are meant for somebody else.
+
+    ``agents`` are lines of agents that belong to no conversation.
+    """
     said = [
         (Exchange(span.of(one.exchange.reply), one.exchange.heard), one.scene)
         for one in labelled
         for span in sentences(one.exchange.reply)
     ]
-    # Such a text could stand in any conversation: each piece is put into two. How much that makes
-    # of them sets how wary the filter is: with one of each, three times as many new attacks worked
-    # (2.3 of 100), and agreement with the experts of the benchmark was .02 higher.
     chance = random.Random(SEED)  # noqa: S311
-    pieces = [
-        (Exchange(span.of(text), chance.choice(labelled).exchange.heard), text)
-        for text in strangers
-        for span in sentences(text)
-        for _ in range(2)
-    ]
+
+    def placed(texts: Sequence[str]) -> list[tuple[Exchange, str]]:
+        """Each sentence put into two conversations: it could stand in any."""
+        return [
+            (Exchange(span.of(text), chance.choice(labelled).exchange.heard), text)
+            for text in texts
+            for span in sentences(text)
+            for _ in range(2)
+        ]
+
+    said += placed(agents)
+    pieces = placed(strangers)
     seen = [one for one, _ in (*said, *pieces)]
     scenes = [scene for _, scene in (*said, *pieces)]
     strange = np.array([0.0] * len(said) + [1.0] * len(pieces))
@@ -263,6 +273,11 @@ def read_voices(folder: Path) -> list[tuple[str, str]]:
             raise FileProblems([Problem(file, number, "", f"begin with one of {known} and a tab")])
         found.append((voice, words.strip()))
     return found
+
+
+def agents_of(voices: Sequence[tuple[str, str]]) -> list[str]:
+    """The lines in which an agent is speaking."""
+    return [line for voice, line in voices if voice == "agent"]
 
 
 def read_strangers(folder: Path) -> list[str]:
@@ -331,7 +346,8 @@ def train(
     replies = reply_table(labelled)
     raw = replies.held_out()
     quotes = sentence_table(labelled)
-    others = stranger_table(labelled, strangers)
+    agents = agents_of(voices)
+    others = stranger_table(labelled, strangers, agents)
     unseen = others.held_out(3)
     speakers = voice_table(voices)
     return LearnedJudge(
@@ -343,7 +359,7 @@ def train(
             "features": features.FEATURES_VERSION,
             "exchanges": len(labelled),
             "scenes": len(set(replies.scenes)),
-            "labelled": mark_of(labelled, strangers),
+            "labelled": mark_of(labelled, [*strangers, *agents]),
             "voices": mark_of_voices(voices),
             "within_one": round(within_one(replies, raw), 3),
             "strange": {name: round(share, 3) for name, share in taken(others, unseen).items()},
