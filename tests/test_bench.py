@@ -107,6 +107,8 @@ async def test_the_own_set_is_measured_scene_by_scene(library: Library, tmp_path
     assert found.scenes == len({json.loads(line)["scene"] for line in lines_})
     assert set(found.steps) == {step.id for step in library.rubric("core").item.steps}
     assert found.quotes == found.verbatim > 0
+    assert 0 < found.marked <= found.showing - found.nothing_marked
+    assert 0 <= found.good_unclear < found.good
     assert found.pairs > 0
     assert 0 <= found.ordered <= found.pairs
     assert set(found.without) == {

@@ -9,7 +9,7 @@ from warmline.backends.base import YesNoQuestion
 from warmline.bench.own_set import exchange_of, graded, pairs
 from warmline.errors import TooLittle
 from warmline.grader.checks import NEUTRAL_REPLY
-from warmline.grader.evidence import stands_verbatim
+from warmline.grader.evidence import Quote, stands_verbatim
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.judging import OWN_SIGNS, Reading
 from warmline.grader.learned import shipped_judge
@@ -223,3 +223,41 @@ async def test_a_rubric_that_fails_nobody_outright_is_not_spoilt(library: Librar
     assert read.spoils(step)
     assert not read.spoils(step.model_copy(update={"auto_fail_below": None}))
     assert not Reading(shipped_judge(), as_spoken(talk(WARM))).spoils(step)
+
+
+def quote_for(library: Library, step: str, read: Reading, *quoted: Quote) -> str:
+    own = library.rubric("core").item.step(step)
+    found = read.quote(own, read.learned(own), quoted)
+    return found.quote if found else ""
+
+
+def test_a_quote_may_stand_in_any_turn_that_counts(library: Library) -> None:
+    ending = "Take care of yourself, and of her."
+    read = Reading(shipped_judge(), talk((f"{WARM[2]}", WARM[0], f"{WARM[1]} {ending}")))
+    assert quote_for(library, "acknowledge", read).startswith(("Your mother", "Nobody rang"))
+    # The good close of another turn closes nothing.
+    assert quote_for(library, "close", read) in f"{WARM[1]} {ending}"
+
+
+def test_a_sentence_that_stands_for_another_step_gives_way(library: Library) -> None:
+    read = Reading(shipped_judge(), talk(WARM))
+    step = library.rubric("core").item.step("perspective")
+    first = read.quote(step, read.learned(step))
+    assert first
+    second = quote_for(library, "perspective", read, first)
+    assert second != first.quote
+    alone = Reading(shipped_judge(), talk((first.quote, "Ok.", "Yes.")))
+    again = alone.quote(step, alone.learned(step))
+    assert again
+    assert quote_for(library, "perspective", alone, again) == again.quote
+
+
+def test_a_kind_sentence_does_not_stand_for_respect_where_blame_does_not(
+    library: Library,
+) -> None:
+    step = library.rubric("core").item.step("respect")
+    read = Reading(shipped_judge(), talk(BLAMING))
+    fault = read.fault(step)
+    assert fault
+    assert fault.shows == "against"
+    assert fault.quote in " ".join(BLAMING)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from warmline.detectors import Exchange
+from warmline.detectors import Exchange, Span
 from warmline.errors import FileProblems, Problem
 from warmline.transcript import Role, Transcript, Turn
 
@@ -36,6 +36,12 @@ class LabelledTurn(BaseModel):
     levels: dict[str, int | None] = {}
     shows: dict[str, list[str]] = {}
     faults: dict[str, list[str]] = {}
+
+    def marks(self, span: Span, trait: str) -> bool:
+        """Whether any of these characters are marked as showing this step or being this fault."""
+        marked = (*self.shows.get(trait, ()), *self.faults.get(trait, ()))
+        places = [(self.text.find(words), len(words)) for words in marked]
+        return any(0 <= at < span.end and at + length > span.start for at, length in places)
 
 
 class LabelledScene(BaseModel):

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from warmline.detectors import Span
 from warmline.errors import NotGraded
 from warmline.grader.agreement import Agreement, agreement_of
 from warmline.grader.evidence import stands_verbatim
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.judging import Reading
-from warmline.grader.learned import LearnedJudge, Model, shipped_judge
-from warmline.grader.scoring import Grade
-from warmline.grader.training import TrainingTable, reply_table
+from warmline.grader.learned import LearnedJudge, Model, Weights, shipped_judge
+from warmline.grader.scoring import Grade, StepGrade
+from warmline.grader.training import TrainingTable, reply_table, sentence_table
 from warmline.labelled import LabelledScene, Quality, exchanges, read_scenes
 from warmline.library import Entry, Library
 from warmline.rubric import Rubric, Step
@@ -26,11 +27,20 @@ from warmline.transcript import Transcript, Turn
 #: Of two sessions of a scene, the one of the higher rank must have the higher total. Qualities
 #: that are not named here (mixed, mistimed, useless, efficient) are good in parts.
 RANK: dict[Quality, int] = {"warm": 2, "stock": 1, "cold": 0, "blaming": 0}
+#: A labelled level from which on a reply has reached a step.
+REACHED = 4
+#: The model that finds quotes is trained anew for each of so many parts of the scenes.
+QUOTE_PARTS = 12
 
 
 @dataclass
 class OwnSet:
-    """What was found: agreement per step, the order of qualities, passes, and quotes."""
+    """What was found: agreement per step, the order of qualities, passes, and quotes.
+
+    Of the quotes ``showing`` a step, ``marked`` hold words that the labels mark for it, and for
+    ``nothing_marked`` the labels mark no words in the whole session. ``good`` counts steps that
+    some reply of a session reached (`REACHED` or more), ``good_unclear`` those left unclear.
+    """
 
     exchanges: int = 0
     scenes: int = 0
@@ -45,6 +55,11 @@ class OwnSet:
     not_graded: int = 0
     quotes: int = 0
     verbatim: int = 0
+    showing: int = 0
+    marked: int = 0
+    nothing_marked: int = 0
+    good: int = 0
+    good_unclear: int = 0
 
     @property
     def mean(self) -> float:
@@ -82,16 +97,26 @@ async def on_own_set(
         )
     found.without = ablation(table)
     shipped = shipped_judge()
+    finders = _finders(sentence_table(labelled), shipped)
     for scene, one in itertools.groupby(scenes, key=lambda session: session.scene):
         weights = replace(judges[scene].weights, stretch=stretch.astype(np.float32))
         judge = LearnedJudge(
             weights,
-            shipped.sentences.weights,
+            finders[scene],
             shipped.strangers.weights,
             shipped.voices.weights,
             shipped.about,
         )
         await _grade_scene(found, list(one), Grader(None, rubric, MemoryBook(), judge=judge))
+    return found
+
+
+def _finders(table: TrainingTable, shipped: LearnedJudge) -> dict[str, Weights]:
+    """For each scene the weights of a model that finds quotes and never saw that scene."""
+    found = {}
+    for training, testing in table.folds(QUOTE_PARTS):
+        weights = replace(table.fit(training), stretch=shipped.sentences.weights.stretch)
+        found.update({table.scenes[row]: weights for row in testing})
     return found
 
 
@@ -136,6 +161,7 @@ async def _grade_scene(found: OwnSet, scene: Sequence[LabelledScene], grader: Gr
         for step in grade.steps:
             found.quotes += len(step.evidence)
             found.verbatim += sum(stands_verbatim(q, session.transcript()) for q in step.evidence)
+            _compare_quotes(found, session, step)
         if session.quality == "blaming":
             found.blaming += 1
             found.blaming_passed += bool(grade.passed)
@@ -152,6 +178,24 @@ async def _grade_scene(found: OwnSet, scene: Sequence[LabelledScene], grader: Gr
                 f"{one.id} ({one.quality}) {first.total}, "
                 f"{other.id} ({other.quality}) {second.total}"
             )
+
+
+def _compare_quotes(found: OwnSet, session: LabelledScene, step: StepGrade) -> None:
+    """Lay the quotes that show a step beside the words that the labels mark for it."""
+    levels = [turn.levels.get(step.id) for turn in session.turns]
+    reached = any(level is not None and level >= REACHED for level in levels)
+    found.good += reached
+    found.good_unclear += reached and step.status == "unclear"
+    if all(level is None for level in levels):
+        return
+    anything = any(turn.shows.get(step.id) for turn in session.turns)
+    for quote in step.evidence:
+        if quote.shows == "for":
+            found.showing += 1
+            found.nothing_marked += not anything
+            turn = session.turns[quote.turn]
+            at = turn.text.find(quote.quote)
+            found.marked += turn.marks(Span(at, at + len(quote.quote)), step.id)
 
 
 async def graded(grader: Grader, transcript: Transcript) -> Grade:

@@ -159,6 +159,11 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield from (f"    not so: {line}" for line in own["wrong"])
         yield f"  blaming sessions that passed: {own['blaming_passed']} of {own['blaming']}"
         yield f"  quotes verbatim: {own['verbatim']} of {own['quotes']}"
+        yield (
+            f"  quotes that hold words marked for the step: {own['marked']} of {own['showing']}; "
+            f"for {own['nothing_marked']} nothing is marked in the session"
+        )
+        yield f"  steps that were reached and left unclear: {own['good_unclear']} of {own['good']}"
         yield f"  not graded: {own['not_graded']} of {own['sessions']} sessions"
     if weak_strong := found.get("pairs"):
         yield "Weak and strong pairs of the rubrics, the strong one valued higher:"

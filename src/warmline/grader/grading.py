@@ -7,7 +7,7 @@ at Finish, and survives a restart.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -206,7 +206,7 @@ class Grader:
             await self.read_turn(transcript, turn, Priority.FINISH)
         whole = checks.session_material(transcript)
         known = await self._known(transcript.id)
-        grades = []
+        grades: list[scoring.StepGrade] = []
         for done, step in enumerate(steps):
             yield Looking(done, len(steps), step.name)
             if step.scope == "session" and self._asks(step):
@@ -218,7 +218,8 @@ class Grader:
                 reading.applies = read.applies(step)
                 if reading.applies is None:
                     reading.applies = await self._applies(transcript.id, known, step, whole)
-            quotes = await self._evidence(reading, read)
+            quoted = [quote for grade in grades for quote in grade.evidence]
+            quotes = await self._evidence(reading, read, quoted)
             head = self.head.steps.get(step.id) if self.head else None
             grades.append(scoring.grade_step(reading, quotes, head))
         percent, passed, failed_by = scoring.total(self.rubric, grades)
@@ -334,17 +335,22 @@ class Grader:
             for (step, check, turn), probability in (await self._known(subject)).items()
         ]
 
-    async def _evidence(self, reading: scoring.StepReading, read: Reading) -> list[evidence.Quote]:
-        """The words that show the step, and those that count against it; each one verified."""
+    async def _evidence(
+        self, reading: scoring.StepReading, read: Reading, quoted: Collection[evidence.Quote]
+    ) -> list[evidence.Quote]:
+        """The words that show the step, and those that count against it; each one verified.
+
+        ``quoted`` is what stands for other steps already.
+        """
         step = reading.step
         transcript = read.transcript
         quotes: list[evidence.Quote | None] = []
         best = reading.best_turn()
         support = reading.support(best) if best is not None else None
         shows = support is not None and support > 1 / (2 * (step.highest - step.lowest))
-        if best is not None and (shows or reading.watches_for_faults):
+        if best is not None and not reading.spoilt and (shows or reading.watches_for_faults):
             if reading.learned:
-                quotes.append(read.quote(step, best))
+                quotes.append(read.quote(step, reading.learned, quoted))
             else:
                 quotes.append(await self._supporting_quote(reading, transcript, best))
         if reading.learned:

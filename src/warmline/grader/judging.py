@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from statistics import fmean
 
 from warmline.detectors import Exchange, Span, detect, near_duplicates, sentences
@@ -16,8 +17,14 @@ from warmline.rubric import Step
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
 from warmline.transcript import Transcript
 
-#: A sentence less likely than this to show a step is no evidence for it.
-LEAST_LIKELY = 0.12
+#: A sentence less likely than this to show a step is no evidence for it: the first where a turn
+#: reaches more than `LITTLE` of the step, the second where none does; what is found there is
+#: mostly chance. One that stands for another step already counts for less. Chosen by the words
+#: that are marked in labelled sessions.
+LEAST_LIKELY = 0.2
+LEAST_LIKELY_FOR_LITTLE = 0.4
+LITTLE = 0.4
+QUOTED_ALREADY = 0.5
 #: A fault less likely than this is not held against anybody.
 FAULT_SEEN = 0.4
 #: How much blame takes from respect; what a reply that closes nothing is worth as a close, of one
@@ -56,6 +63,11 @@ class _Sentence:
     span: Span
     doubtful: bool
     shows: Values
+
+
+def _hurts(values: Values) -> bool:
+    """Whether a sentence shows a fault that hurts."""
+    return max(values[trait] for trait in HURTING) >= FAULT_SEEN
 
 
 class Reading:
@@ -99,8 +111,7 @@ class Reading:
             )
             limit = DOUBTFUL_AFTER if after else DOUBTFUL
             # What hurts stands, whatever it stands beside.
-            fault = max(shown[number][trait] for trait in HURTING) >= FAULT_SEEN
-            doubtful = (strange[number] >= limit or place in empty) and not fault
+            doubtful = (strange[number] >= limit or place in empty) and not _hurts(shown[number])
             found.append(_Sentence(spans[number], doubtful, shown[number]))
         return found
 
@@ -218,17 +229,34 @@ class Reading:
             *(rate([name]) for name in features.DETECTORS),
         ]
 
-    def quote(self, step: Step, turn: int) -> Quote | None:
-        """The sentence of a turn that shows the step most clearly, if one does clearly enough."""
-        return self._likeliest([t for t in step.borrows if t in STEP_TRAITS], [turn], LEAST_LIKELY)
+    def quote(
+        self, step: Step, learned: Mapping[int, float], quoted: Collection[Quote] = ()
+    ) -> Quote | None:
+        """The sentence that shows a step best, if one does clearly enough.
+
+        It is looked for in the turns that count: how likely a sentence shows the step weighs most,
+        then how far its turn reaches it (``learned``), and whether it was ``quoted`` before.
+        """
+        traits = [trait for trait in step.borrows if trait in STEP_TRAITS]
+        turns = [max(learned)] if learned and step.counted_turns == "last" else sorted(learned)
+        little = max(learned.values(), default=0.0) <= LITTLE
+        least = LEAST_LIKELY_FOR_LITTLE if little else LEAST_LIKELY
+        likely = [
+            (value * sqrt(learned[quote.turn]) * (QUOTED_ALREADY if quote in quoted else 1), quote)
+            for value, quote, hurts in self._rated(traits, turns)
+            if value >= least and not hurts
+        ]
+        return max(likely, key=lambda one: one[0], default=(0.0, None))[1]
 
     def fault(self, step: Step) -> Quote | None:
         """The worst sentence with a fault that the step borrows, or that goes against dignity."""
         wanted = [trait for trait in step.borrows if trait in FAULTS]
         if "respect" in step.borrows:
             wanted += ["blaming", "minimising"]
-        found = self._likeliest(wanted, list(self.values), FAULT_SEEN)
-        return found and found.model_copy(update={"shows": "against"})
+        rated = self._rated(wanted, list(self.values))
+        found = [(value, quote) for value, quote, _ in rated if value >= FAULT_SEEN]
+        worst = max(found, key=lambda one: one[0], default=(0.0, None))[1]
+        return worst and worst.model_copy(update={"shows": "against"})
 
     def spoils(self, step: Step) -> bool:
         """Whether the customer is plainly blamed, in words that can be quoted.
@@ -241,16 +269,16 @@ class Reading:
         plainly = any(values["blaming"] >= PLAIN_BLAME for values in self.values.values())
         return plainly and self.fault(step) is not None
 
-    def _likeliest(self, traits: Sequence[str], turns: Sequence[int], least: float) -> Quote | None:
-        if not traits:
-            return None
-        rated = [
-            (max(values[trait] for trait in traits), -number, quote)
+    def _rated(
+        self, traits: Sequence[str], turns: Sequence[int]
+    ) -> list[tuple[float, Quote, bool]]:
+        """Every sentence of these turns: how likely it shows one of the traits, and if it hurts."""
+        return [
+            (max(values[trait] for trait in traits), quote, _hurts(values))
             for turn in turns
-            for number, (quote, values) in enumerate(self._quotable(turn))
+            for quote, values in self._quotable(turn)
+            if traits
         ]
-        best = max(rated, key=lambda one: one[:2], default=None)
-        return best[2] if best and best[0] >= least else None
 
     def _quotable(self, turn: int) -> list[tuple[Quote, Values]]:
         """The sentences of a turn, each with what it shows; verified to stand there verbatim."""

@@ -200,13 +200,11 @@ def sentence_table(labelled: Sequence[LabelledExchange]) -> TrainingTable:
     targets: dict[str, list[float]] = {trait: [] for trait in (*STEP_TRAITS, *FAULTS)}
     for one in labelled:
         reply = one.exchange.reply
-        marked = {**one.turn.shows, **one.turn.faults}
         for span in sentences(reply):
             seen.append(Exchange(span.of(reply), one.exchange.heard))
             scenes.append(one.scene)
             for trait, found in targets.items():
-                places = [(reply.find(words), len(words)) for words in marked.get(trait, ())]
-                found.append(float(any(at < span.end and at + n > span.start for at, n in places)))
+                found.append(float(one.turn.marks(span, trait)))
     return TrainingTable(
         seen, scenes, {trait: np.array(found) for trait, found in targets.items()}, ()
     )
