@@ -261,3 +261,22 @@ def test_a_kind_sentence_does_not_stand_for_respect_where_blame_does_not(
     assert fault
     assert fault.shows == "against"
     assert fault.quote in " ".join(BLAMING)
+
+
+@pytest.mark.parametrize(
+    ("said", "plain"),
+    [
+        ("You should have read the terms before you complained.", True),
+        ("It's your own fault, you must have done something wrong.", True),
+        ("You did exactly right to come straight here.", False),
+        ("You rang twice and were cut off both times.", False),
+        ("You shouldn't have had to chase this.", False),
+        ("That is our policy, I'm afraid.", False),
+    ],
+)
+def test_telling_a_customer_their_trouble_is_not_blaming_them(
+    said: str, plain: bool, library: Library
+) -> None:
+    step = library.rubric("core").item.step("respect")
+    read = Reading(shipped_judge(), talk((WARM[0], said, WARM[2])))
+    assert read.spoils(step) is plain

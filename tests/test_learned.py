@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from warmline.detectors import Exchange
-from warmline.errors import WarmlineError
+from warmline.errors import FileProblems, WarmlineError
 from warmline.grader import features
 from warmline.grader.learned import JUDGE_FILE, LearnedJudge, shipped_judge
 from warmline.grader.training import (
@@ -24,7 +24,7 @@ from warmline.grader.training import (
     stranger_table,
     train,
 )
-from warmline.labelled import LabelledExchange, exchanges, read_scenes
+from warmline.labelled import LabelledExchange, exchanges, read_faults, read_scenes
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
 
 LABELLED = Path(__file__).resolve().parents[1] / "rubrics" / "labelled"
@@ -84,7 +84,8 @@ def test_the_shipped_judge_was_trained_on_the_shipped_set(
     about = shipped_judge().about
     assert about["exchanges"] == len(labelled)
     voices = read_voices(LABELLED)
-    assert about["labelled"] == mark_of(labelled, [*read_strangers(LABELLED), *agents_of(voices)])
+    told = [*labelled, *read_faults(LABELLED)]
+    assert about["labelled"] == mark_of(told, [*read_strangers(LABELLED), *agents_of(voices)])
     assert about["voices"] == mark_of_voices(voices)
 
 
@@ -92,16 +93,17 @@ def test_the_same_set_makes_the_same_judge(
     labelled: list[LabelledExchange], tmp_path: Path
 ) -> None:
     some = [one for one in labelled if one.scene in {e.scene for e in labelled[:260]}]
+    faulty = read_faults(LABELLED)[::8]
     strangers = read_strangers(LABELLED)[:60]
     voices = read_voices(LABELLED)[::8]
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
     for file in files:
-        train(some, strangers, voices).save(file)
+        train(some, faulty, strangers, voices).save(file)
     assert files[0].read_bytes() == files[1].read_bytes()
     again = LearnedJudge.load(files[0])
     said = [Exchange(WARM, HEARD)]
-    assert again.read(said) == train(some, strangers, voices).read(said)
-    assert again.voice(WARM) == train(some, strangers, voices).voice(WARM)
+    assert again.read(said) == train(some, faulty, strangers, voices).read(said)
+    assert again.voice(WARM) == train(some, faulty, strangers, voices).voice(WARM)
 
 
 def test_warm_words_and_blame_are_told_apart() -> None:
@@ -198,3 +200,44 @@ def test_strangers_are_put_into_conversations(labelled: list[LabelledExchange]) 
     ringing = [seen.reply == "I'm ringing the depot." for seen in table.seen]
     assert sum(ringing) == 2
     assert not table.targets["strange"][ringing].any()
+
+
+def test_replies_told_by_their_faults_are_read_with_the_marks_taken_out(tmp_path: Path) -> None:
+    heard = "My card was declined in the shop."
+    reply = "Sorry about that, Ms Orr. [[b: You ignored our letter]], and [[m: it is only a card]]."
+    (tmp_path / "faults.tsv").write_text(f"{heard}\t{reply}\n", encoding="utf-8")
+    (one,) = read_faults(tmp_path)
+    assert one.exchange.heard == (heard,)
+    assert one.turn.text == one.exchange.reply
+    assert one.turn.text.endswith("Orr. You ignored our letter, and it is only a card.")
+    assert one.turn.faults == {
+        "blaming": ["You ignored our letter"],
+        "minimising": ["it is only a card"],
+    }
+    assert one.turn.levels == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["no tab here", "\tno message", "no reply\t ", "a\tb\tc", "a\tb [[x: c]]", "a\t[[b: c"]
+)
+def test_a_line_that_is_not_so_is_named(line: str, tmp_path: Path) -> None:
+    (tmp_path / "faults.tsv").write_text(f"Hello.\tGood.\n{line}\n", encoding="utf-8")
+    with pytest.raises(FileProblems) as caught:
+        read_faults(tmp_path)
+    assert caught.value.problems[0].line == 2
+
+
+def test_replies_told_by_their_faults_teach_nothing_else(
+    labelled: list[LabelledExchange],
+) -> None:
+    faulty = read_faults(LABELLED)[:6]
+    for table in (reply_table(labelled[:40], faulty), sentence_table(labelled[:40], faulty)):
+        assert len(table.seen) > table.tested
+        beside = slice(table.tested, None)
+        for trait in table.traits:
+            told = trait in ("blaming", "minimising")
+            assert np.isnan(table.targets[trait][beside]).any() is np.bool_(not told), trait
+        for training, testing in table.folds(4):
+            assert set(training) >= set(range(table.tested, len(table.seen)))
+            assert max(testing) < table.tested
+    assert table.held_out(2).shape == (table.tested, len(table.traits))

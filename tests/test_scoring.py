@@ -267,3 +267,23 @@ def test_a_rubric_finds_its_steps_by_id() -> None:
     assert RUBRIC.step("close") is CLOSE
     with pytest.raises(KeyError):
         RUBRIC.step("nowhere")
+
+
+def test_nobody_fails_outright_for_a_fault_that_cannot_be_shown() -> None:
+    faults = [check.model_copy(update={"counts": "against"}) for check in HEAR.checks]
+    watching = HEAR.model_copy(update={"checks": faults, "auto_fail_below": 2})
+    found = StepReading(watching, learned={1: 0.0, 3: 0.05})
+    assert found.watches_for_faults
+    assert grade_step(found, []).level == 2
+    shown = [Quote(turn=1, quote="That's on you.", shows="against")]
+    assert grade_step(found, shown).level == 1
+    # What was left undone needs no words to be shown.
+    assert grade_step(StepReading(HEAR, learned={1: 0.0, 3: 0.05}), []).level == 1
+
+
+def test_the_worst_turns_count_and_not_a_single_one_of_many() -> None:
+    worst = HEAR.model_copy(update={"over_turns": "worst"})
+    few = StepReading(worst, learned={1: 0.0, 3: 0.6, 5: 0.9})
+    assert few.learned_value() == pytest.approx((0.0 + 0.5) / 2)
+    many = StepReading(worst, learned=dict.fromkeys(range(1, 12, 2), 0.6) | {13: 0.0})
+    assert many.learned_value() == pytest.approx((0.4 + 3.6 / 7) / 2)

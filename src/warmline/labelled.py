@@ -8,6 +8,7 @@ one level a step for the whole conversation.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +78,13 @@ class LabelledTranscript(BaseModel):
 
 @dataclass(frozen=True)
 class LabelledExchange:
-    """One labelled reply with what the customer had said before it."""
+    """One labelled reply with what the customer had said before it.
+
+    ``quality`` is None for a reply that was written, and labelled, for its faults alone.
+    """
 
     scene: str
-    quality: Quality
+    quality: Quality | None
     exchange: Exchange
     turn: LabelledTurn
 
@@ -136,6 +140,43 @@ def read_scenes(folder: Path) -> list[LabelledScene]:
     if not scenes:
         raise FileProblems([Problem(folder, 1, "", "no labelled conversations here")])
     return scenes
+
+
+#: The faults that are told in ``faults.tsv``, by the letter that marks them there.
+TOLD_FAULTS = {"b": "blaming", "m": "minimising"}
+_MARKED = re.compile(r"\[\[([bm]): (.+?)\]\]")
+
+
+def read_faults(folder: Path) -> list[LabelledExchange]:
+    """The replies of ``faults.tsv``: a customer's message, a tab, and the reply.
+
+    Words that blame stand in ``[[b: ...]]``, words that minimise in ``[[m: ...]]``.
+
+    Raises:
+        FileProblems: if the file cannot be read, or a line is not so.
+    """
+    file = folder / "faults.tsv"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileProblems([Problem(file, 1, "", f"cannot be read: {error}")]) from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        heard, _, marked = line.partition("\t")
+        reply = _MARKED.sub(r"\2", marked)
+        if (
+            not heard.strip()
+            or not reply.strip()
+            or any(one in reply for one in ("\t", "[[", "]]"))
+        ):
+            wrong = "write a customer's message, a tab, and a reply with its faults in [[b: ...]]"
+            raise FileProblems([Problem(file, number, "", wrong)])
+        faults: dict[str, list[str]] = {}
+        for letter, words in _MARKED.findall(marked):
+            faults.setdefault(TOLD_FAULTS[letter], []).append(words)
+        turn = LabelledTurn(role="agent", text=reply, faults=faults)
+        found.append(LabelledExchange(heard, None, Exchange(reply, (heard,)), turn))
+    return found
 
 
 def read_labelled(file: Path) -> list[LabelledTranscript]:

@@ -13,12 +13,13 @@ from warmline.detectors import Span
 from warmline.errors import NotGraded
 from warmline.grader.agreement import Agreement, agreement_of
 from warmline.grader.evidence import stands_verbatim
+from warmline.grader.features import Numbers
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.judging import Reading
 from warmline.grader.learned import LearnedJudge, Model, Weights, shipped_judge
 from warmline.grader.scoring import Grade, StepGrade
 from warmline.grader.training import TrainingTable, reply_table, sentence_table
-from warmline.labelled import LabelledScene, Quality, exchanges, read_scenes
+from warmline.labelled import LabelledScene, Quality, exchanges, read_faults, read_scenes
 from warmline.library import Entry, Library
 from warmline.rubric import Rubric, Step
 from warmline.traits import STEP_TRAITS
@@ -77,8 +78,9 @@ async def on_own_set(
     """
     scenes = read_scenes(folder)
     labelled = list(exchanges(scenes))
-    table = reply_table(labelled)
-    found = OwnSet(exchanges=len(labelled), scenes=len(set(table.scenes)))
+    faulty = read_faults(folder)
+    table = reply_table(labelled, faulty)
+    found = OwnSet(exchanges=len(labelled), scenes=len({one.scene for one in labelled}))
     raw = np.zeros((len(labelled), len(table.traits)))
     judges: dict[str, Model] = {}
     for number, (training, testing) in enumerate(table.folds(found.scenes)):
@@ -89,15 +91,10 @@ async def on_own_set(
             tell(f"scene {number + 1} of {found.scenes}")
     stretch = table.stretch(raw)
     for step in STEP_TRAITS:
-        known = ~np.isnan(table.targets[step])
-        found.steps[step] = agreement_of(
-            table.levels(raw, stretch, step)[known],
-            table.targets[step][known].astype(np.int64),
-            500,
-        )
+        found.steps[step] = _agreed(table, raw, stretch, step, 500)
     found.without = ablation(table)
     shipped = shipped_judge()
-    finders = _finders(sentence_table(labelled), shipped)
+    finders = _finders(sentence_table(labelled, faulty), shipped)
     for scene, one in itertools.groupby(scenes, key=lambda session: session.scene):
         weights = replace(judges[scene].weights, stretch=stretch.astype(np.float32))
         judge = LearnedJudge(
@@ -109,6 +106,15 @@ async def on_own_set(
         )
         await _grade_scene(found, list(one), Grader(None, rubric, MemoryBook(), judge=judge))
     return found
+
+
+def _agreed(
+    table: TrainingTable, raw: Numbers, stretch: Numbers, step: str, drawn: int
+) -> Agreement:
+    targets = table.targets[step][: table.tested]
+    known = ~np.isnan(targets)
+    levels = table.levels(raw, stretch, step)[known]
+    return agreement_of(levels, targets[known].astype(np.int64), drawn)
 
 
 def _finders(table: TrainingTable, shipped: LearnedJudge) -> dict[str, Weights]:
@@ -128,14 +134,7 @@ def ablation(table: TrainingTable) -> dict[str, float]:
         stretch = blocks.stretch(raw)
         kappas = []
         for step in STEP_TRAITS:
-            known = ~np.isnan(blocks.targets[step])
-            kappas.append(
-                agreement_of(
-                    blocks.levels(raw, stretch, step)[known],
-                    blocks.targets[step][known].astype(np.int64),
-                    1,
-                ).kappa
-            )
+            kappas.append(_agreed(blocks, raw, stretch, step, 1).kappa)
         return float(np.mean(kappas))
 
     return {

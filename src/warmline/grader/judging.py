@@ -25,14 +25,13 @@ LEAST_LIKELY = 0.2
 LEAST_LIKELY_FOR_LITTLE = 0.4
 LITTLE = 0.4
 QUOTED_ALREADY = 0.5
-#: A fault less likely than this is not held against anybody.
+#: A fault less likely than this, by reply and sentence together, is not held against anybody; and
+#: blame as likely as `PLAIN_BLAME` fails a session where a rubric says so.
 FAULT_SEEN = 0.4
+PLAIN_BLAME = 0.45
 #: How much blame takes from respect; what a reply that closes nothing is worth as a close, of one
 #: that does; and how likely a close has to look to count as one. Chosen on whole labelled sessions.
 BLAME_WEIGHS = 0.4
-#: A reply as likely as this to blame does so plainly. Of 127 labelled sessions that do not, one
-#: holds such a reply; of 17 that do, ten.
-PLAIN_BLAME = 0.7
 UNCLOSED = 0.6
 CLOSING_SURE = 0.25
 #: Faults that hurt; polite emptiness is none of them.
@@ -253,10 +252,7 @@ class Reading:
         wanted = [trait for trait in step.borrows if trait in FAULTS]
         if "respect" in step.borrows:
             wanted += ["blaming", "minimising"]
-        rated = self._rated(wanted, list(self.values))
-        found = [(value, quote) for value, quote, _ in rated if value >= FAULT_SEEN]
-        worst = max(found, key=lambda one: one[0], default=(0.0, None))[1]
-        return worst and worst.model_copy(update={"shows": "against"})
+        return self._worst(wanted, FAULT_SEEN)
 
     def spoils(self, step: Step) -> bool:
         """Whether the customer is plainly blamed, in words that can be quoted.
@@ -266,8 +262,22 @@ class Reading:
         """
         if step.auto_fail_below is None or "respect" not in step.borrows:
             return False
-        plainly = any(values["blaming"] >= PLAIN_BLAME for values in self.values.values())
-        return plainly and self.fault(step) is not None
+        return self._worst(["blaming"], PLAIN_BLAME) is not None
+
+    def _worst(self, faults: Sequence[str], least: float) -> Quote | None:
+        """The sentence that shows one of the faults most clearly, if one does clearly enough.
+
+        A sentence alone can mislead, and a reply does not say where: both have to show it.
+        """
+        rated = [
+            (sqrt(values[trait] * self.values[turn][trait]), quote)
+            for turn in self.values
+            for quote, values in self._quotable(turn)
+            for trait in faults
+        ]
+        found = [one for one in rated if one[0] >= least]
+        worst = max(found, key=lambda one: one[0], default=(0.0, None))[1]
+        return worst and worst.model_copy(update={"shows": "against"})
 
     def _rated(
         self, traits: Sequence[str], turns: Sequence[int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from statistics import fmean
 from typing import Literal
 
@@ -33,6 +34,8 @@ WITHOUT_FAULT = 0.6
 #: How much the best turn counts beside the others, where the best one counts: a single good
 #: sentence in a bad conversation is not the whole of it.
 BEST_COUNTS = 0.85
+#: The share of turns that are the worst ones, where the worst count.
+WORST_SHARE = 1 / 3
 #: The learned judge's share where the model was asked as well and no head weighs them.
 LEARNED_SHARE = 0.75
 #: What is left of the total where a step fails outright: so much is undone by it.
@@ -134,7 +137,9 @@ class StepReading:
             case "best":
                 return BEST_COUNTS * max(values) + (1 - BEST_COUNTS) * fmean(values)
             case "worst":
-                return (min(values) + fmean(values)) / 2
+                # The worst single turn of many is often a misreading.
+                worst = sorted(values)[: ceil(len(values) * WORST_SHARE)]
+                return (fmean(worst) + fmean(values)) / 2
             case "last":
                 return self.learned[max(self.learned)]
             case "whole":
@@ -276,6 +281,10 @@ def grade_step(
     if not reading.learned and all(UNCLEAR_BAND[0] <= v <= UNCLEAR_BAND[1] for v in known):
         return result("unclear", reason="The signs point neither way.")
     level = level_of(value, step)
+    limit = step.auto_fail_below
+    if limit is not None and level < limit and reading.watches_for_faults:
+        # Nobody fails outright for a fault that cannot be shown to them.
+        level = level if any(quote.shows == "against" for quote in evidence) else limit
     needs_words = (
         value > SHOWN_ABOVE and not reading.watches_for_faults
         if reading.learned

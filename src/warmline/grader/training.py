@@ -42,11 +42,20 @@ from warmline.grader.learned import (
     vectorizer,
 )
 from warmline.grader.spoken import spoken
-from warmline.labelled import LabelledExchange, exchanges, read_scenes
+from warmline.labelled import (
+    TOLD_FAULTS,
+    LabelledExchange,
+    exchanges,
+    read_faults,
+    read_scenes,
+)
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
 
 #: How strongly the regressions are held back; chosen by cross-validation.
 ALPHA = 3.0
+#: How much a reply that is labelled for its faults alone weighs beside one that is labelled whole:
+#: with 1 the labelled conversations are judged worse, with none such replies are not judged at all.
+FAULTY_REPLY_WEIGHS = 1 / 3
 #: A word or word pair that fewer replies hold is left out.
 LEAST_REPLIES = 3
 #: Scenes are held out in this many parts when levels are stretched and agreement is measured.
@@ -60,7 +69,9 @@ class TrainingTable:
     """Replies or sentences with their features, their scenes, and what is to be told of them.
 
     ``targets`` has one number a row for each trait: a level for those in ``levels``, else 0 or 1;
-    NaN where there is no label.
+    NaN where there is no label. The last ``beside`` rows are always trained on, each with a
+    ``weight`` beside the others' 1, and never tested: how often something occurs in them says
+    nothing of real conversations.
     """
 
     def __init__(
@@ -69,8 +80,12 @@ class TrainingTable:
         scenes: Sequence[str],
         targets: Mapping[str, Numbers],
         levels: Sequence[str],
+        beside: int = 0,
+        weight: float = 1.0,
     ) -> None:
         self.seen = list(seen)
+        self.tested = len(self.seen) - beside
+        self.weights = np.array([1.0] * self.tested + [weight] * beside)
         self.scenes = list(scenes)
         self.targets = dict(targets)
         self.traits = tuple(targets)
@@ -107,7 +122,8 @@ class TrainingTable:
             values = self.targets[trait][chosen]
             known = ~np.isnan(values)
             # To the last digits: a looser solver would end a little elsewhere on each machine.
-            ridge = Ridge(alpha=ALPHA, solver="lsqr", tol=1e-8).fit(table[known], values[known])
+            ridge = Ridge(alpha=ALPHA, solver="lsqr", tol=1e-8)
+            ridge.fit(table[known], values[known], sample_weight=self.weights[chosen][known])
             coef[index] = ridge.coef_
             intercept[index] = ridge.intercept_
         return Weights(
@@ -136,13 +152,15 @@ class TrainingTable:
 
     def folds(self, folds: int = FOLDS) -> Iterator[tuple[list[int], list[int]]]:
         """Rows to train on and rows to test on, whole scenes at a time."""
-        number = min(folds, len(set(self.scenes)))
-        for training, testing in GroupKFold(number).split(self.seen, groups=self.scenes):
-            yield training.tolist(), testing.tolist()
+        scenes = self.scenes[: self.tested]
+        beside = list(range(self.tested, len(self.seen)))
+        number = min(folds, len(set(scenes)))
+        for training, testing in GroupKFold(number).split(scenes, groups=scenes):
+            yield training.tolist() + beside, testing.tolist()
 
     def held_out(self, folds: int = FOLDS) -> Numbers:
-        """Each row's raw sums by a model that never saw its scene: shape ``(rows, traits)``."""
-        raw = np.zeros((len(self.seen), len(self.traits)))
+        """Each tested row's raw sums by a model that never saw its scene: ``(rows, traits)``."""
+        raw = np.zeros((self.tested, len(self.traits)))
         for training, testing in self.folds(folds):
             raw[testing] = Model(self.fit(training)).raw([self.seen[row] for row in testing])
         return raw
@@ -151,8 +169,9 @@ class TrainingTable:
         """How raw sums become levels or log-odds: shift and slope of each trait."""
         stretch = np.zeros((len(self.traits), 2))
         for index, trait in enumerate(self.traits):
-            known = ~np.isnan(self.targets[trait])
-            sums, values = raw[known, index], self.targets[trait][known]
+            targets = self.targets[trait][: self.tested]
+            known = ~np.isnan(targets)
+            sums, values = raw[known, index], targets[known]
             if self.is_level[index]:
                 slope = values.std() / sums.std()
                 stretch[index] = values.mean() - slope * sums.mean(), slope
@@ -173,18 +192,32 @@ class TrainingTable:
         return replace(self.fit(), stretch=self.stretch(raw).astype(np.float32))
 
 
-def reply_table(labelled: Sequence[LabelledExchange]) -> TrainingTable:
-    """Every labelled reply: the level of each step, whether it has each fault, and its occasion."""
+def reply_table(
+    labelled: Sequence[LabelledExchange], faulty: Sequence[LabelledExchange] = ()
+) -> TrainingTable:
+    """Every labelled reply: the level of each step, whether it has each fault, and its occasion.
+
+    ``faulty`` are replies of which no more is told than `TOLD_FAULTS`.
+    """
+    rows = [*labelled, *faulty]
     targets: dict[str, Numbers] = {}
     for step in STEP_TRAITS:
-        levels = [one.turn.levels.get(step) for one in labelled]
+        levels = [one.turn.levels.get(step) for one in rows]
         targets[step] = np.array([np.nan if v is None else float(v) for v in levels])
     for fault in FAULTS:
-        targets[fault] = np.array([float(fault in one.turn.faults) for one in labelled])
+        targets[fault] = np.array([float(fault in one.turn.faults) for one in rows])
+        if fault not in TOLD_FAULTS.values():
+            targets[fault][len(labelled) :] = np.nan
     for step, occasion in OCCASIONS.items():
         targets[occasion] = (~np.isnan(targets[step])).astype(float)
+        targets[occasion][len(labelled) :] = np.nan
     return TrainingTable(
-        [as_read(one) for one in labelled], [one.scene for one in labelled], targets, STEP_TRAITS
+        [as_read(one) for one in rows],
+        [one.scene for one in rows],
+        targets,
+        STEP_TRAITS,
+        beside=len(faulty),
+        weight=FAULTY_REPLY_WEIGHS,
     )
 
 
@@ -193,20 +226,28 @@ def as_read(one: LabelledExchange) -> Exchange:
     return Exchange(spoken(one.exchange.reply), one.exchange.heard)
 
 
-def sentence_table(labelled: Sequence[LabelledExchange]) -> TrainingTable:
-    """Every sentence of the labelled replies: whether words that show a trait stand in it."""
+def sentence_table(
+    labelled: Sequence[LabelledExchange], faulty: Sequence[LabelledExchange] = ()
+) -> TrainingTable:
+    """Every sentence of the labelled replies: whether words that show a trait stand in it.
+
+    ``faulty`` are replies of which no more is told than `TOLD_FAULTS`.
+    """
     seen: list[Exchange] = []
     scenes: list[str] = []
     targets: dict[str, list[float]] = {trait: [] for trait in (*STEP_TRAITS, *FAULTS)}
-    for one in labelled:
-        reply = one.exchange.reply
-        for span in sentences(reply):
-            seen.append(Exchange(span.of(reply), one.exchange.heard))
+    beside = 0
+    for one in [*labelled, *faulty]:
+        only_faults = not one.turn.levels
+        for span in sentences(one.exchange.reply):
+            seen.append(Exchange(span.of(one.exchange.reply), one.exchange.heard))
             scenes.append(one.scene)
+            beside += only_faults
             for trait, found in targets.items():
-                found.append(float(one.turn.marks(span, trait)))
+                untold = only_faults and trait not in TOLD_FAULTS.values()
+                found.append(np.nan if untold else float(one.turn.marks(span, trait)))
     return TrainingTable(
-        seen, scenes, {trait: np.array(found) for trait, found in targets.items()}, ()
+        seen, scenes, {trait: np.array(found) for trait, found in targets.items()}, (), beside
     )
 
 
@@ -297,11 +338,10 @@ def agreement(table: TrainingTable, raw: Numbers) -> dict[str, float]:
     stretch = table.stretch(raw)
     found = {}
     for trait in STEP_TRAITS:
-        known = ~np.isnan(table.targets[trait])
-        found[trait] = weighted_kappa(
-            table.levels(raw, stretch, trait)[known],
-            table.targets[trait][known].astype(np.int64),
-        )
+        targets = table.targets[trait][: table.tested]
+        known = ~np.isnan(targets)
+        levels = table.levels(raw, stretch, trait)[known]
+        found[trait] = weighted_kappa(levels, targets[known].astype(np.int64))
     return found
 
 
@@ -310,9 +350,10 @@ def within_one(table: TrainingTable, raw: Numbers) -> float:
     stretch = table.stretch(raw)
     near = []
     for trait in STEP_TRAITS:
-        known = ~np.isnan(table.targets[trait])
+        targets = table.targets[trait][: table.tested]
+        known = ~np.isnan(targets)
         found = table.levels(raw, stretch, trait)[known]
-        near += (np.abs(found - table.targets[trait][known]) <= 1).tolist()
+        near += (np.abs(found - targets[known]) <= 1).tolist()
     return float(np.mean(near))
 
 
@@ -337,15 +378,19 @@ def mark_of_voices(voices: Sequence[tuple[str, str]]) -> str:
 
 def train(
     labelled: Sequence[LabelledExchange],
+    faulty: Sequence[LabelledExchange],
     strangers: Sequence[str],
     voices: Sequence[tuple[str, str]],
 ) -> LearnedJudge:
-    """The judge that these exchanges, texts for somebody else, and lines with voices make."""
-    replies = reply_table(labelled)
+    """The judge that these make: exchanges labelled in full and for their faults, and the others.
+
+    The others are texts for somebody else, and lines with voices.
+    """
+    replies = reply_table(labelled, faulty)
     raw = replies.held_out()
-    quotes = sentence_table(labelled)
+    quotes = sentence_table(labelled, faulty)
     agents = agents_of(voices)
-    others = stranger_table(labelled, strangers, agents)
+    others = stranger_table([*labelled, *faulty], strangers, agents)
     unseen = others.held_out(3)
     speakers = voice_table(voices)
     return LearnedJudge(
@@ -356,8 +401,8 @@ def train(
         {
             "features": features.FEATURES_VERSION,
             "exchanges": len(labelled),
-            "scenes": len(set(replies.scenes)),
-            "labelled": mark_of(labelled, [*strangers, *agents]),
+            "scenes": len({one.scene for one in labelled}),
+            "labelled": mark_of([*labelled, *faulty], [*strangers, *agents]),
             "voices": mark_of_voices(voices),
             "within_one": round(within_one(replies, raw), 3),
             "strange": {name: round(share, 3) for name, share in taken(others, unseen).items()},
@@ -368,7 +413,12 @@ def train(
 
 def main(folder: Path, file: Path = JUDGE_FILE) -> None:
     """Train on a folder of labelled conversations, write the judge, and say how good it is."""
-    judge = train(list(exchanges(read_scenes(folder))), read_strangers(folder), read_voices(folder))
+    judge = train(
+        list(exchanges(read_scenes(folder))),
+        read_faults(folder),
+        read_strangers(folder),
+        read_voices(folder),
+    )
     judge.save(file)
     about = judge.about
     say = sys.stdout.write
