@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ async def test_the_own_set_is_measured_scene_by_scene(library: Library, tmp_path
     folder.mkdir()
     lines_ = (LABELLED / "bank.jsonl").read_text(encoding="utf-8").splitlines()
     (folder / "bank.jsonl").write_text("\n".join(lines_), encoding="utf-8")
+    shutil.copy(LABELLED / "faults.tsv", folder)
     found = await on_own_set(folder, library.rubric("core"))
     assert found.scenes == len({json.loads(line)["scene"] for line in lines_})
     assert set(found.steps) == {step.id for step in library.rubric("core").item.steps}

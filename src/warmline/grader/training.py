@@ -390,7 +390,7 @@ def train(
     raw = replies.held_out()
     quotes = sentence_table(labelled, faulty)
     agents = agents_of(voices)
-    others = stranger_table([*labelled, *faulty], strangers, agents)
+    others = stranger_table(labelled, strangers, agents)
     unseen = others.held_out(3)
     speakers = voice_table(voices)
     return LearnedJudge(
