@@ -232,11 +232,13 @@ def quote_for(library: Library, step: str, read: Reading, *quoted: Quote) -> str
 
 
 def test_a_quote_may_stand_in_any_turn_that_counts(library: Library) -> None:
-    ending = "Take care of yourself, and of her."
-    read = Reading(shipped_judge(), talk((f"{WARM[2]}", WARM[0], f"{WARM[1]} {ending}")))
+    read = Reading(shipped_judge(), talk((WARM[2], WARM[0], WARM[1])))
     assert quote_for(library, "acknowledge", read).startswith(("Your mother", "Nobody rang"))
-    # The good close of another turn closes nothing.
-    assert quote_for(library, "close", read) in f"{WARM[1]} {ending}"
+    # A good close in another turn closes nothing.
+    closed = Reading(shipped_judge(), talk(WARM))
+    assert (close := quote_for(library, "close", closed))
+    assert close in WARM[2]
+    assert quote_for(library, "close", read) != close
 
 
 def test_a_sentence_that_stands_for_another_step_gives_way(library: Library) -> None:
@@ -252,15 +254,11 @@ def test_a_sentence_that_stands_for_another_step_gives_way(library: Library) -> 
     assert quote_for(library, "perspective", alone, again) == again.quote
 
 
-def test_a_kind_sentence_does_not_stand_for_respect_where_blame_does_not(
-    library: Library,
-) -> None:
-    step = library.rubric("core").item.step("respect")
-    read = Reading(shipped_judge(), talk(BLAMING))
-    fault = read.fault(step)
-    assert fault
-    assert fault.shows == "against"
-    assert fault.quote in " ".join(BLAMING)
+async def test_where_blame_spoils_a_step_it_is_the_blame_that_is_quoted(library: Library) -> None:
+    belittling = "It's only a bed, and one night in a chair never hurt anybody."
+    blame = "You should have given the right address before you complained."
+    spoilt = await by_judge(library, (WARM[0], f"{belittling} {blame}", WARM[2]))
+    assert [(q.quote, q.shows) for q in by_id(spoilt)["respect"].evidence] == [(blame, "against")]
 
 
 @pytest.mark.parametrize(

@@ -100,19 +100,23 @@ def exchanges(scenes: Sequence[LabelledScene]) -> Iterator[LabelledExchange]:
                 yield LabelledExchange(one.scene, one.quality, Exchange(turn.text, heard), turn)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, object]]:
+def _written(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not empty, with their numbers."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileProblems([Problem(file, 1, "", f"cannot be read: {error}")]) from error
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise FileProblems(
-                    [Problem(file, number, "", f"not valid JSON: {error}")]
-                ) from error
+            yield number, line
+
+
+def _lines(file: Path) -> Iterator[tuple[int, object]]:
+    for number, line in _written(file):
+        try:
+            yield number, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise FileProblems([Problem(file, number, "", f"not valid JSON: {error}")]) from error
 
 
 def _problems(file: Path, line: int, error: ValidationError) -> FileProblems:
@@ -156,12 +160,8 @@ def read_faults(folder: Path) -> list[LabelledExchange]:
         FileProblems: if the file cannot be read, or a line is not so.
     """
     file = folder / "faults.tsv"
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileProblems([Problem(file, 1, "", f"cannot be read: {error}")]) from error
     found = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in _written(file):
         heard, _, marked = line.partition("\t")
         reply = _MARKED.sub(r"\2", marked)
         if (

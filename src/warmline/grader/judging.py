@@ -237,18 +237,26 @@ class Reading:
         then how far its turn reaches it (``learned``), and whether it was ``quoted`` before.
         """
         traits = [trait for trait in step.borrows if trait in STEP_TRAITS]
-        turns = [max(learned)] if learned and step.counted_turns == "last" else sorted(learned)
-        little = max(learned.values(), default=0.0) <= LITTLE
+        if not traits or not learned:
+            return None
+        turns = [max(learned)] if step.counted_turns == "last" else sorted(learned)
+        little = max(learned.values()) <= LITTLE
         least = LEAST_LIKELY_FOR_LITTLE if little else LEAST_LIKELY
         likely = [
-            (value * sqrt(learned[quote.turn]) * (QUOTED_ALREADY if quote in quoted else 1), quote)
-            for value, quote, hurts in self._rated(traits, turns)
-            if value >= least and not hurts
+            (value * sqrt(learned[turn]) * (QUOTED_ALREADY if quote in quoted else 1), quote)
+            for turn in turns
+            for quote, values in self._quotable(turn)
+            if (value := max(values[trait] for trait in traits)) >= least and not _hurts(values)
         ]
         return max(likely, key=lambda one: one[0], default=(0.0, None))[1]
 
     def fault(self, step: Step) -> Quote | None:
-        """The worst sentence with a fault that the step borrows, or that goes against dignity."""
+        """The worst sentence with a fault that the step borrows, or that goes against dignity.
+
+        Where blame spoils the step, it is the blame.
+        """
+        if self.spoils(step):
+            return self._worst(["blaming"], PLAIN_BLAME)
         wanted = [trait for trait in step.borrows if trait in FAULTS]
         if "respect" in step.borrows:
             wanted += ["blaming", "minimising"]
@@ -278,17 +286,6 @@ class Reading:
         found = [one for one in rated if one[0] >= least]
         worst = max(found, key=lambda one: one[0], default=(0.0, None))[1]
         return worst and worst.model_copy(update={"shows": "against"})
-
-    def _rated(
-        self, traits: Sequence[str], turns: Sequence[int]
-    ) -> list[tuple[float, Quote, bool]]:
-        """Every sentence of these turns: how likely it shows one of the traits, and if it hurts."""
-        return [
-            (max(values[trait] for trait in traits), quote, _hurts(values))
-            for turn in turns
-            for quote, values in self._quotable(turn)
-            if traits
-        ]
 
     def _quotable(self, turn: int) -> list[tuple[Quote, Values]]:
         """The sentences of a turn, each with what it shows; verified to stand there verbatim."""
