@@ -212,9 +212,9 @@ async def test_one_plain_blame_fails_a_conversation_that_is_warm_otherwise(
     good = await by_judge(library, WARM)
     assert good.total is not None
     assert spoilt.total is not None
-    # What was good stays visible in the steps, and a third of it in the total.
-    assert by_id(spoilt)["listen"].level == by_id(good)["listen"].level
-    assert spoilt.total < good.total / 2
+    # What was good stays visible in the steps, and a fifth of it in the total.
+    assert (by_id(spoilt)["listen"].level or 0) >= 4
+    assert spoilt.total < good.total / 4
 
 
 async def test_a_rubric_that_fails_nobody_outright_is_not_spoilt(library: Library) -> None:

@@ -231,13 +231,13 @@ def test_replies_told_by_their_faults_teach_nothing_else(
     labelled: list[LabelledExchange],
 ) -> None:
     faulty = read_faults(LABELLED)[:6]
-    for table in (reply_table(labelled[:40], faulty), sentence_table(labelled[:40], faulty)):
-        assert len(table.seen) > table.tested
-        beside = slice(table.tested, None)
-        for trait in table.traits:
-            told = trait in ("blaming", "minimising")
-            assert np.isnan(table.targets[trait][beside]).any() is np.bool_(not told), trait
-        for training, testing in table.folds(4):
-            assert set(training) >= set(range(table.tested, len(table.seen)))
-            assert max(testing) < table.tested
+    table = sentence_table(labelled[::8], faulty)
+    assert len(table.seen) > table.tested
+    beside = slice(table.tested, None)
+    for trait in table.traits:
+        told = trait in ("blaming", "minimising")
+        assert np.isnan(table.targets[trait][beside]).any() is np.bool_(not told), trait
+    for training, testing in table.folds(4):
+        assert set(training) >= set(range(table.tested, len(table.seen)))
+        assert max(testing) < table.tested
     assert table.held_out(2).shape == (table.tested, len(table.traits))

@@ -94,10 +94,10 @@ def reading(step: Step, strengths: Strengths, applies: float | None = None) -> S
             id="mostly unclear is no total",
         ),
         pytest.param([left_out(HEAR), left_out(RUSH)], (None, None, []), id="nothing applies"),
-        # (2 · 0 + 1 + 1 + 1) / 5 = 60 %, the mark exactly, of which a third is left
+        # (2 · 0 + 1 + 1 + 1) / 5 = 60 %, the mark exactly, of which a fifth is left
         pytest.param(
             [graded(HEAR, 1), graded(RUSH, 1), graded(CLOSE, 4), graded(SAY_NO, 2)],
-            (20.0, False, ["hear"]),
+            (12.0, False, ["hear"]),
             id="a step below its limit fails the whole",
         ),
         # (2 · 1/4 + 1 + 1/2 + 1) / 5 = 60 %

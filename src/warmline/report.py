@@ -176,7 +176,8 @@ def _failed_line(step: StepGrade, rubric: Rubric) -> str:
     limit = rubric.step(step.id).auto_fail_below
     return (
         f"“{step.name}” has to reach {limit}, whatever else was good; it stands at {step.level}. "
-        "Until then a third of the total counts."
+        "Until then a fifth of the total counts. The words that it rests on are quoted there, and "
+        "a coach can overrule it."
     )
 
 

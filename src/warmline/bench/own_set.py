@@ -78,8 +78,7 @@ async def on_own_set(
     """
     scenes = read_scenes(folder)
     labelled = list(exchanges(scenes))
-    faulty = read_faults(folder)
-    table = reply_table(labelled, faulty)
+    table = reply_table(labelled)
     found = OwnSet(exchanges=len(labelled), scenes=len({one.scene for one in labelled}))
     raw = np.zeros((len(labelled), len(table.traits)))
     judges: dict[str, Model] = {}
@@ -94,7 +93,7 @@ async def on_own_set(
         found.steps[step] = _agreed(table, raw, stretch, step, 500)
     found.without = ablation(table)
     shipped = shipped_judge()
-    finders = _finders(sentence_table(labelled, faulty), shipped)
+    finders = _finders(sentence_table(labelled, read_faults(folder)), shipped)
     for scene, one in itertools.groupby(scenes, key=lambda session: session.scene):
         weights = replace(judges[scene].weights, stretch=stretch.astype(np.float32))
         judge = LearnedJudge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import prod, sqrt
 from statistics import fmean
 
 from warmline.detectors import Exchange, Span, detect, near_duplicates, sentences
@@ -25,10 +25,12 @@ LEAST_LIKELY = 0.2
 LEAST_LIKELY_FOR_LITTLE = 0.4
 LITTLE = 0.4
 QUOTED_ALREADY = 0.5
-#: A fault less likely than this, by reply and sentence together, is not held against anybody; and
-#: blame as likely as `PLAIN_BLAME` fails a session where a rubric says so.
+#: A fault less likely than this, by reply and sentence together, is not held against anybody. Blame
+#: as likely as `PLAIN_BLAME` somewhere in a session fails it where a rubric says so, if there is a
+#: sentence to quote that is as likely as `BLAME_QUOTED`: who blames politely mostly does it twice.
 FAULT_SEEN = 0.4
 PLAIN_BLAME = 0.45
+BLAME_QUOTED = 0.2
 #: How much blame takes from respect; what a reply that closes nothing is worth as a close, of one
 #: that does; and how likely a close has to look to count as one. Chosen on whole labelled sessions.
 BLAME_WEIGHS = 0.4
@@ -256,7 +258,7 @@ class Reading:
         Where blame spoils the step, it is the blame.
         """
         if self.spoils(step):
-            return self._worst(["blaming"], PLAIN_BLAME)
+            return self._worst(["blaming"], BLAME_QUOTED)
         wanted = [trait for trait in step.borrows if trait in FAULTS]
         if "respect" in step.borrows:
             wanted += ["blaming", "minimising"]
@@ -270,22 +272,31 @@ class Reading:
         """
         if step.auto_fail_below is None or "respect" not in step.borrows:
             return False
-        return self._worst(["blaming"], PLAIN_BLAME) is not None
+        if self._worst(["blaming"], BLAME_QUOTED) is None:
+            return False
+        innocent = prod(
+            1 - max((likely for likely, _ in self._faults(turn, ["blaming"])), default=0.0)
+            for turn in self.values
+        )
+        return 1 - innocent >= PLAIN_BLAME
 
     def _worst(self, faults: Sequence[str], least: float) -> Quote | None:
-        """The sentence that shows one of the faults most clearly, if one does clearly enough.
-
-        A sentence alone can mislead, and a reply does not say where: both have to show it.
-        """
-        rated = [
-            (sqrt(values[trait] * self.values[turn][trait]), quote)
-            for turn in self.values
-            for quote, values in self._quotable(turn)
-            for trait in faults
-        ]
+        """The sentence that shows one of the faults most clearly, if one does clearly enough."""
+        rated = [one for turn in self.values for one in self._faults(turn, faults)]
         found = [one for one in rated if one[0] >= least]
         worst = max(found, key=lambda one: one[0], default=(0.0, None))[1]
         return worst and worst.model_copy(update={"shows": "against"})
+
+    def _faults(self, turn: int, faults: Sequence[str]) -> list[tuple[float, Quote]]:
+        """Each sentence of a turn with how likely it is one of the faults.
+
+        A sentence alone can mislead, and a reply does not say where: both have to show it.
+        """
+        return [
+            (sqrt(values[fault] * self.values[turn][fault]), quote)
+            for quote, values in self._quotable(turn)
+            for fault in faults
+        ]
 
     def _quotable(self, turn: int) -> list[tuple[Quote, Values]]:
         """The sentences of a turn, each with what it shows; verified to stand there verbatim."""

@@ -39,7 +39,7 @@ WORST_SHARE = 1 / 3
 #: The learned judge's share where the model was asked as well and no head weighs them.
 LEARNED_SHARE = 0.75
 #: What is left of the total where a step fails outright: so much is undone by it.
-LEFT_OF_TOTAL = 1 / 3
+LEFT_OF_TOTAL = 1 / 5
 #: Above this share of a step, its level must be shown by words of the agent.
 SHOWN_ABOVE = 0.4
 

@@ -1,8 +1,9 @@
 """Training the learned judge on the labelled exchanges: ``make judge``.
 
-One ridge regression a trait over the same features. Ridge has one solution, so that the same
-labelled set gives the same judge. Whole scenes are held out when it is measured: a judge that has
-seen a scene's customer would know too much.
+One linear model a trait over the same features: a ridge regression for levels and for who is meant
+or speaking, a logistic one for what a reply or sentence shows, which is rare. Both have one
+solution, so that the same labelled set gives the same judge. Whole scenes are held out when it is
+measured: a judge that has seen a scene's customer would know too much.
 """
 
 from __future__ import annotations
@@ -51,11 +52,10 @@ from warmline.labelled import (
 )
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
 
-#: How strongly the regressions are held back; chosen by cross-validation.
+#: How strongly the regressions are held back: ridge the more the higher, logistic the more the
+#: lower. Chosen by cross-validation.
 ALPHA = 3.0
-#: How much a reply that is labelled for its faults alone weighs beside one that is labelled whole:
-#: with 1 the labelled conversations are judged worse, with none such replies are not judged at all.
-FAULTY_REPLY_WEIGHS = 1 / 3
+LOGISTIC_C = 2.0
 #: A word or word pair that fewer replies hold is left out.
 LEAST_REPLIES = 3
 #: Scenes are held out in this many parts when levels are stretched and agreement is measured.
@@ -69,9 +69,10 @@ class TrainingTable:
     """Replies or sentences with their features, their scenes, and what is to be told of them.
 
     ``targets`` has one number a row for each trait: a level for those in ``levels``, else 0 or 1;
-    NaN where there is no label. The last ``beside`` rows are always trained on, each with a
-    ``weight`` beside the others' 1, and never tested: how often something occurs in them says
-    nothing of real conversations.
+    NaN where there is no label. The last ``beside`` rows are always trained on and never tested:
+    how often something occurs in them says nothing of real conversations. Where the traits are
+    ``rare`` a logistic regression finds more of them; words for somebody else it finds less
+    reliably.
     """
 
     def __init__(
@@ -81,15 +82,15 @@ class TrainingTable:
         targets: Mapping[str, Numbers],
         levels: Sequence[str],
         beside: int = 0,
-        weight: float = 1.0,
+        rare: bool = False,
     ) -> None:
         self.seen = list(seen)
         self.tested = len(self.seen) - beside
-        self.weights = np.array([1.0] * self.tested + [weight] * beside)
         self.scenes = list(scenes)
         self.targets = dict(targets)
         self.traits = tuple(targets)
         self.is_level = np.array([trait in levels for trait in self.traits])
+        self.by_ridge = self.is_level | (not rare)
         self.measured = features.measurements(self.seen)
         self.vectors = features.vectors(self.seen)
         self.left_out: frozenset[str] = frozenset()
@@ -122,10 +123,14 @@ class TrainingTable:
             values = self.targets[trait][chosen]
             known = ~np.isnan(values)
             # To the last digits: a looser solver would end a little elsewhere on each machine.
-            ridge = Ridge(alpha=ALPHA, solver="lsqr", tol=1e-8)
-            ridge.fit(table[known], values[known], sample_weight=self.weights[chosen][known])
-            coef[index] = ridge.coef_
-            intercept[index] = ridge.intercept_
+            fitted = (
+                Ridge(alpha=ALPHA, solver="lsqr", tol=1e-8)
+                if self.by_ridge[index]
+                else LogisticRegression(C=LOGISTIC_C, tol=1e-6, max_iter=1000)
+            )
+            fitted.fit(table[known], values[known])
+            coef[index] = np.ravel(fitted.coef_)
+            intercept[index] = np.ravel(fitted.intercept_)[0]
         return Weights(
             traits=self.traits,
             vocabulary=tuple(words.get_feature_names_out()),
@@ -192,32 +197,26 @@ class TrainingTable:
         return replace(self.fit(), stretch=self.stretch(raw).astype(np.float32))
 
 
-def reply_table(
-    labelled: Sequence[LabelledExchange], faulty: Sequence[LabelledExchange] = ()
-) -> TrainingTable:
+def reply_table(labelled: Sequence[LabelledExchange]) -> TrainingTable:
     """Every labelled reply: the level of each step, whether it has each fault, and its occasion.
 
-    ``faulty`` are replies of which no more is told than `TOLD_FAULTS`.
+    Replies that are labelled for their faults alone are none of these: every second one blames, and
+    a judge that is trained on them suspects every polite reply.
     """
-    rows = [*labelled, *faulty]
     targets: dict[str, Numbers] = {}
     for step in STEP_TRAITS:
-        levels = [one.turn.levels.get(step) for one in rows]
+        levels = [one.turn.levels.get(step) for one in labelled]
         targets[step] = np.array([np.nan if v is None else float(v) for v in levels])
     for fault in FAULTS:
-        targets[fault] = np.array([float(fault in one.turn.faults) for one in rows])
-        if fault not in TOLD_FAULTS.values():
-            targets[fault][len(labelled) :] = np.nan
+        targets[fault] = np.array([float(fault in one.turn.faults) for one in labelled])
     for step, occasion in OCCASIONS.items():
         targets[occasion] = (~np.isnan(targets[step])).astype(float)
-        targets[occasion][len(labelled) :] = np.nan
     return TrainingTable(
-        [as_read(one) for one in rows],
-        [one.scene for one in rows],
+        [as_read(one) for one in labelled],
+        [one.scene for one in labelled],
         targets,
         STEP_TRAITS,
-        beside=len(faulty),
-        weight=FAULTY_REPLY_WEIGHS,
+        rare=True,
     )
 
 
@@ -247,7 +246,12 @@ def sentence_table(
                 untold = only_faults and trait not in TOLD_FAULTS.values()
                 found.append(np.nan if untold else float(one.turn.marks(span, trait)))
     return TrainingTable(
-        seen, scenes, {trait: np.array(found) for trait, found in targets.items()}, (), beside
+        seen,
+        scenes,
+        {trait: np.array(found) for trait, found in targets.items()},
+        (),
+        beside,
+        rare=True,
     )
 
 
@@ -386,7 +390,7 @@ def train(
 
     The others are texts for somebody else, and lines with voices.
     """
-    replies = reply_table(labelled, faulty)
+    replies = reply_table(labelled)
     raw = replies.held_out()
     quotes = sentence_table(labelled, faulty)
     agents = agents_of(voices)

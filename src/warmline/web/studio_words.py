@@ -188,7 +188,7 @@ FIELDS: dict[type[StrictModel], dict[str, Words]] = {
         "direction": Words("A high level is", "“Bad” is for what an agent should not do."),
         "weight": Words("Weight", "1 is usual, 2 counts twice."),
         "auto_fail_below": Words(
-            "Fails the whole below level", "A third of the total is left then. May be left open."
+            "Fails the whole below level", "A fifth of the total is left then. May be left open."
         ),
         "applies_when": Words(
             "Counts only if", "A yes/no question about the conversation. May be left open."
