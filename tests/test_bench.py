@@ -18,7 +18,7 @@ from warmline.bench import own_set
 from warmline.bench.attacks import AttackFile, under_attack
 from warmline.bench.cost import cost_of
 from warmline.bench.experts import against_experts, one_prompt, with_model
-from warmline.bench.own_set import on_own_set
+from warmline.bench.own_set import on_kept_back, on_own_set
 from warmline.bench.run import lines, long_session
 from warmline.cli import main
 from warmline.grader.grading import Grader, MemoryBook
@@ -29,6 +29,7 @@ from warmline.yamlfile import read_yaml
 
 LABELLED = PROJECT / "rubrics" / "labelled"
 ATTACKS = PROJECT / "benchmarks" / "attacks.yaml"
+KEPT_BACK = PROJECT / "benchmarks" / "kept-back"
 
 
 async def test_known_attacks_do_not_raise_a_grade(library: Library) -> None:
@@ -121,6 +122,19 @@ async def test_the_own_set_is_measured_scene_by_scene(library: Library, tmp_path
     }
 
 
+async def test_sessions_that_no_judge_saw_are_kept_back(library: Library) -> None:
+    scenes = read_scenes(KEPT_BACK)
+    assert not {one.scene for one in scenes} & {one.scene for one in read_scenes(LABELLED)}
+    found = await on_kept_back(KEPT_BACK, library.rubric("core"))
+    assert found.sessions == len(scenes)
+    assert found.pairs == found.ordered + len(found.wrong) == len(scenes)
+    assert found.blames + found.innocent == found.sessions
+    # Nobody may be failed lightly: a session without blame that fails is the worst mistake.
+    assert found.innocent_failed <= 0.05 * found.innocent
+    assert found.ordered >= 0.75 * found.pairs
+    assert found.quotes == found.verbatim > 0
+
+
 async def test_a_wrong_order_is_counted_as_wrong(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +147,8 @@ async def test_a_wrong_order_is_counted_as_wrong(
     await own_set._grade_scene(found, scene, grader)
     assert (found.pairs, found.ordered) == (1, 0)
     assert len(found.wrong) == 1
+    # Neither has words marked as blame, and one is failed for blame all the same.
+    assert (found.blames, found.innocent, found.innocent_failed) == (0, 2, 1)
 
 
 def _scene() -> list[Any]:
@@ -184,4 +200,4 @@ def test_the_command_needs_no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     )
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert set(found) == {"experts", "pairs", "attacks"}
+    assert set(found) == {"experts", "pairs", "attacks", "kept back"}

@@ -35,23 +35,25 @@ QUOTE_PARTS = 12
 
 
 @dataclass
-class OwnSet:
-    """What was found: agreement per step, the order of qualities, passes, and quotes.
+class Sessions:
+    """What was found in whole sessions: the order of qualities, passes, failures, and quotes.
 
     Of the quotes ``showing`` a step, ``marked`` hold words that the labels mark for it, and for
     ``nothing_marked`` the labels mark no words in the whole session. ``good`` counts steps that
-    some reply of a session reached (`REACHED` or more), ``good_unclear`` those left unclear.
+    some reply of a session reached (`REACHED` or more), ``good_unclear`` those left unclear. A
+    session ``blames`` where words in it are marked as blame, and is ``innocent`` where none are;
+    failing counts where a step failed it outright.
     """
 
-    exchanges: int = 0
-    scenes: int = 0
-    steps: dict[str, Agreement] = field(default_factory=dict)
-    without: dict[str, float] = field(default_factory=dict)
     pairs: int = 0
     ordered: int = 0
     wrong: list[str] = field(default_factory=list)
     blaming: int = 0
     blaming_passed: int = 0
+    blames: int = 0
+    blames_failed: int = 0
+    innocent: int = 0
+    innocent_failed: int = 0
     sessions: int = 0
     not_graded: int = 0
     quotes: int = 0
@@ -61,6 +63,16 @@ class OwnSet:
     nothing_marked: int = 0
     good: int = 0
     good_unclear: int = 0
+
+
+@dataclass
+class OwnSet(Sessions):
+    """The same of the labelled set, and agreement per step, with and without kinds of features."""
+
+    exchanges: int = 0
+    scenes: int = 0
+    steps: dict[str, Agreement] = field(default_factory=dict)
+    without: dict[str, float] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -107,6 +119,19 @@ async def on_own_set(
     return found
 
 
+async def on_kept_back(folder: Path, rubric: Entry[Rubric]) -> Sessions:
+    """Grade whole sessions that no judge was ever trained on, by the shipped judge.
+
+    Raises:
+        FileProblems: if they cannot be read.
+    """
+    found = Sessions()
+    grader = Grader(None, rubric, MemoryBook())
+    for _, one in itertools.groupby(read_scenes(folder), key=lambda session: session.scene):
+        await _grade_scene(found, list(one), grader)
+    return found
+
+
 def _agreed(
     table: TrainingTable, raw: Numbers, stretch: Numbers, step: str, drawn: int
 ) -> Agreement:
@@ -144,7 +169,7 @@ def ablation(table: TrainingTable) -> dict[str, float]:
     }
 
 
-async def _grade_scene(found: OwnSet, scene: Sequence[LabelledScene], grader: Grader) -> None:
+async def _grade_scene(found: Sessions, scene: Sequence[LabelledScene], grader: Grader) -> None:
     """Grade a scene's whole sessions, and look at their order, their passes and their quotes."""
     totals: list[tuple[LabelledScene, Grade]] = []
     for session in scene:
@@ -163,6 +188,12 @@ async def _grade_scene(found: OwnSet, scene: Sequence[LabelledScene], grader: Gr
         if session.quality == "blaming":
             found.blaming += 1
             found.blaming_passed += bool(grade.passed)
+        if any("blaming" in turn.faults for turn in session.turns):
+            found.blames += 1
+            found.blames_failed += bool(grade.failed_by)
+        else:
+            found.innocent += 1
+            found.innocent_failed += bool(grade.failed_by)
         totals.append((session, grade))
     for (one, first), (other, second) in itertools.combinations(totals, 2):
         ranks = RANK.get(one.quality), RANK.get(other.quality)
@@ -178,7 +209,7 @@ async def _grade_scene(found: OwnSet, scene: Sequence[LabelledScene], grader: Gr
             )
 
 
-def _compare_quotes(found: OwnSet, session: LabelledScene, step: StepGrade) -> None:
+def _compare_quotes(found: Sessions, session: LabelledScene, step: StepGrade) -> None:
     """Lay the quotes that show a step beside the words that the labels mark for it."""
     levels = [turn.levels.get(step.id) for turn in session.turns]
     reached = any(level is not None and level >= REACHED for level in levels)

@@ -11,7 +11,7 @@ from warmline.backends.base import Backend
 from warmline.bench.attacks import under_attack
 from warmline.bench.cost import cost_of
 from warmline.bench.experts import Comparison, against_experts, with_model
-from warmline.bench.own_set import on_own_set, pairs
+from warmline.bench.own_set import on_kept_back, on_own_set, pairs
 from warmline.bench.stability import TIMES, stability_of
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.learned import shipped_judge
@@ -34,12 +34,14 @@ class GraderBench:
         library: Library,
         labelled: Path,
         attacks: Path,
+        kept_back: Path,
         *,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.library = library
         self.labelled = labelled
         self.attacks = attacks
+        self.kept_back = kept_back
         self.tell = tell
         self.found: dict[str, Any] = {}
 
@@ -66,6 +68,8 @@ class GraderBench:
             "share": attacked.share(blind=False),
             "share_blind": attacked.share(blind=True),
         }
+        self.tell("Sessions that were kept back")
+        self.found["kept back"] = asdict(await on_kept_back(self.kept_back, core))
         if own_set:
             self.tell("The own labelled set, one scene at a time")
             own = await on_own_set(self.labelled, core, self.tell)
@@ -137,6 +141,27 @@ def _agreed(values: dict[str, Any]) -> str:
     return f"{values['kappa']:.2f} [{values['low']:.2f}, {values['high']:.2f}] n={values['n']}"
 
 
+def _sessions(found: dict[str, Any]) -> Iterator[str]:
+    """What was found in whole sessions."""
+    yield (
+        f"  warm over stock over cold and blaming: {found['ordered']} of {found['pairs']} pairs "
+        f"of sessions"
+    )
+    yield from (f"    not so: {line}" for line in found["wrong"])
+    yield f"  blaming sessions that passed: {found['blaming_passed']} of {found['blaming']}"
+    yield (
+        f"  failed outright: {found['blames_failed']} of {found['blames']} sessions that hold "
+        f"words marked as blame, {found['innocent_failed']} of {found['innocent']} that hold none"
+    )
+    yield f"  quotes verbatim: {found['verbatim']} of {found['quotes']}"
+    yield (
+        f"  quotes that hold words marked for the step: {found['marked']} of {found['showing']}; "
+        f"for {found['nothing_marked']} nothing is marked in the session"
+    )
+    yield f"  steps that were reached and left unclear: {found['good_unclear']} of {found['good']}"
+    yield f"  not graded: {found['not_graded']} of {found['sessions']} sessions"
+
+
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """What was found, for a person to read."""
     if experts := found.get("experts"):
@@ -152,19 +177,10 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"  mean: {own['mean']:.2f}"
         for name, kappa in own["without"].items():
             yield f"  {name}: mean {kappa:.3f} (ten parts)"
-        yield (
-            f"  warm over stock over cold and blaming: {own['ordered']} of {own['pairs']} pairs "
-            f"of sessions"
-        )
-        yield from (f"    not so: {line}" for line in own["wrong"])
-        yield f"  blaming sessions that passed: {own['blaming_passed']} of {own['blaming']}"
-        yield f"  quotes verbatim: {own['verbatim']} of {own['quotes']}"
-        yield (
-            f"  quotes that hold words marked for the step: {own['marked']} of {own['showing']}; "
-            f"for {own['nothing_marked']} nothing is marked in the session"
-        )
-        yield f"  steps that were reached and left unclear: {own['good_unclear']} of {own['good']}"
-        yield f"  not graded: {own['not_graded']} of {own['sessions']} sessions"
+        yield from _sessions(own)
+    if kept_back := found.get("kept back"):
+        yield "Sessions that no judge was trained on:"
+        yield from _sessions(kept_back)
     if weak_strong := found.get("pairs"):
         yield "Weak and strong pairs of the rubrics, the strong one valued higher:"
         for name, (right, of) in weak_strong["rubrics"].items():

@@ -18,6 +18,8 @@ from warmline.simulation import AGENTS, Played
 
 #: What `warmline bench grader` tries to fool the grader with.
 ATTACKS = PROJECT / "benchmarks" / "attacks.yaml"
+#: Labelled whole sessions that no judge is ever trained on.
+KEPT_BACK = PROJECT / "benchmarks" / "kept-back"
 
 
 @console.main.group()
@@ -58,7 +60,8 @@ async def bench_grader(
     library = read_library(settings.personas_dir, settings.rubrics_dir)
     rubric = read_rubric(rubric_name, library)
     sessions = read_labelled(experts) if experts else []
-    bench = GraderBench(library, settings.rubrics_dir / "labelled", ATTACKS, tell=err.print)
+    labelled = settings.rubrics_dir / "labelled"
+    bench = GraderBench(library, labelled, ATTACKS, KEPT_BACK, tell=err.print)
     await bench.without_model(rubric, sessions, own_set=not quick)
     if ask_model:
         backend = await console.open_backend(settings)
