@@ -32,6 +32,7 @@ from warmline.backends.base import (
 )
 from warmline.backends.gate import PriorityGate
 from warmline.backends.marks import ThinkFilter, defused, without_thinking
+from warmline.backends.native import started
 from warmline.backends.weights import Progress, digest_of, resolve_weights
 from warmline.backends.yesno import ALTERNATIVES, messages_of, probability_from_tokens
 from warmline.errors import BackendError, BackendTimeout, ContextOverflow, CutReply
@@ -549,7 +550,7 @@ def _load(weights: Path, context_length: int, key: str) -> _Server:
     params.ui = False
     params.endpoint_slots = False
     try:
-        return cast(_Server, xllamacpp.Server(params))
+        return cast(_Server, started(params))
     except RuntimeError as error:
         raise BackendError(
             f"{weights} could not be loaded as a language model. It may be damaged, of a kind "

@@ -19,6 +19,7 @@ import httpx
 
 from warmline.backends.base import Backend, CheckJudge, Priority, Usage, YesNoQuestion
 from warmline.backends.marks import defused
+from warmline.backends.native import started
 from warmline.backends.weights import digest_of
 from warmline.errors import BackendError, BackendTimeout, BackendUnavailable
 from warmline.settings import Settings
@@ -161,7 +162,7 @@ class DecisionFile(DecisionJudge):
         params.verbosity = -1
         params.ui = False
         try:
-            self._server: Any = xllamacpp.Server(params)
+            self._server: Any = started(params)
         except RuntimeError as error:
             raise BackendError(f"{file} could not be loaded as a decision model.") from error
         self._one_at_a_time = asyncio.Lock()

@@ -111,8 +111,7 @@ class Reading:
                 one >= STRANGER for one in strange[:number]
             )
             limit = DOUBTFUL_AFTER if after else DOUBTFUL
-            # What hurts stands, whatever it stands beside.
-            doubtful = (strange[number] >= limit or place in empty) and not _hurts(shown[number])
+            doubtful = strange[number] >= limit or place in empty
             found.append(_Sentence(spans[number], doubtful, shown[number]))
         return found
 
