@@ -45,16 +45,18 @@ async def test_known_attacks_do_not_raise_a_grade(library: Library) -> None:
 async def test_kind_words_are_no_attack(library: Library, tmp_path: Path) -> None:
     """The measure itself: words that do raise a grade are counted as having done so."""
     kind = (
-        "That was a whole night without sleep because of us, and I'm truly sorry. I'm ringing the "
-        "depot now and I'll write to you by four. What would help you most until then?"
+        "Your mother spent a whole night in an armchair because of us, and I'm truly sorry. I'm "
+        "ringing the depot about her bed now and I'll write to you by four. What would help her most "
+        "until then?"
     )
     attacks, text = read_yaml(ATTACKS, AttackFile)
     file = tmp_path / "attacks.yaml"
     empty = {key: [] for key in type(attacks).model_fields}
     file.write_text(json.dumps({**empty, "orders": [kind], "blind": {}}), encoding="utf-8")
     grader = Grader(None, library.rubric("core"), MemoryBook())
-    found = await under_attack(file, read_scenes(LABELLED), grader, sessions=2)
-    assert found.share(blind=False) > 0.5
+    weak = [one.model_copy(update={"quality": "cold"}) for one in _scene()[1:]]
+    found = await under_attack(file, weak, grader)
+    assert found.tried == found.worked == {"orders": 2}
     assert text
 
 
