@@ -67,7 +67,7 @@ CUE_OF: Mapping[str, tuple[str, float]] = {
     "own": ("takes_ownership", 0.65),
     "resolve": ("concrete_step", 0.75),
     "personalise": ("personal", 0.6),
-    "blaming": ("blames", 0.7),
+    "blaming": ("blames", 0.8),
     "minimising": ("minimises", 0.5),
     "talk-of-self": ("talks_of_self", 0.6),
 }
