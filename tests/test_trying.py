@@ -392,12 +392,22 @@ async def test_every_check_is_asked_and_shown_with_probability_and_quote() -> No
 async def test_where_trainees_are_graded_by_all_checks_so_is_a_try() -> None:
     core = LIBRARY.rubrics["core"]
     trial = RubricTrial([version(core)], [Talk("late", LATE_PARCEL)], with_pairs=False)
-    await run_trial(trial, ScriptedBackend(yes=lambda question: 0.02), ask_all=True)
+    against = {c.ask for s in core.item.steps for c in s.checks if c.counts == "against"}
+
+    # A model that sees every fault and nothing good, and neither in a reply that says nothing.
+    def sees(question: YesNoQuestion) -> float:
+        said = any(turn.text in question.material for turn in LATE_PARCEL.turns)
+        return 0.5 if not said else 0.98 if question.question in against else 0.02
+
+    backend = ScriptedBackend(yes=sees)
+    await run_trial(trial, backend, ask_all=True)
     (result,) = trial.talks[0].results
     assert [one.grade for one in result.steps] == [one.with_all for one in result.steps]
     alone = [one async for one in Grader(None, core, MemoryBook()).grade(LATE_PARCEL)][-1]
     assert isinstance(alone, Grade)
-    assert result.grade.total != alone.total
+    assert alone.total is not None
+    assert result.grade.total is not None
+    assert result.grade.total < alone.total
 
 
 async def test_a_step_that_borrows_nothing_is_the_models() -> None:
