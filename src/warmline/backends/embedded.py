@@ -32,7 +32,7 @@ from warmline.backends.base import (
 )
 from warmline.backends.gate import PriorityGate
 from warmline.backends.marks import ThinkFilter, defused, without_thinking
-from warmline.backends.native import started
+from warmline.backends.native import start
 from warmline.backends.weights import Progress, digest_of, resolve_weights
 from warmline.backends.yesno import ALTERNATIVES, messages_of, probability_from_tokens
 from warmline.errors import BackendError, BackendTimeout, ContextOverflow, CutReply
@@ -530,27 +530,19 @@ class EmbeddedBackend(Backend):
 
 
 def _load(weights: Path, context_length: int, key: str) -> _Server:
-    # Imported here, since it takes long and only this backend needs it.
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(weights)
-    params.n_ctx = context_length
-    params.n_parallel = 1
-    params.n_batch = params.n_ubatch = _BATCH
-    params.cache_ram_mib = _PROMPT_CACHE_MIB
-    params.slot_prompt_similarity = _SAME_PROMPT
-    params.fit_params = False
-    params.warmup = False
-    # Nothing but errors, and those come back as messages: the terminal belongs to Warmline.
-    params.verbosity = -1
-    # The library also listens on a loopback port. Without a key any local program or web page
-    # could use it.
-    params.api_keys = [key]
-    params.ui = False
-    params.endpoint_slots = False
     try:
-        return cast(_Server, started(params))
+        server = start(
+            weights,
+            api_keys=[key],
+            n_ctx=context_length,
+            n_parallel=1,
+            n_batch=_BATCH,
+            n_ubatch=_BATCH,
+            cache_ram_mib=_PROMPT_CACHE_MIB,
+            slot_prompt_similarity=_SAME_PROMPT,
+            endpoint_slots=False,
+        )
+        return cast(_Server, server)
     except RuntimeError as error:
         raise BackendError(
             f"{weights} could not be loaded as a language model. It may be damaged, of a kind "

@@ -19,7 +19,7 @@ import httpx
 
 from warmline.backends.base import Backend, CheckJudge, Priority, Usage, YesNoQuestion
 from warmline.backends.marks import defused
-from warmline.backends.native import started
+from warmline.backends.native import start
 from warmline.backends.weights import digest_of
 from warmline.errors import BackendError, BackendTimeout, BackendUnavailable
 from warmline.settings import Settings
@@ -148,21 +148,13 @@ class DecisionFile(DecisionJudge):
     """A decision model in a GGUF file, run in process."""
 
     def __init__(self, file: Path, settings: Settings) -> None:
-        import xllamacpp
-
         if not file.is_file():
             raise BackendUnavailable(f"No file {file}; WARMLINE_JUDGE names a GGUF or an address.")
         super().__init__(file.name, digest_of(file, settings.cache_dir))
-        params = xllamacpp.CommonParams()
-        params.model.path = str(file)
-        # An encoder reads all of its input in one batch.
-        params.n_ctx = params.n_batch = params.n_ubatch = settings.context_length
-        params.fit_params = False
-        params.warmup = False
-        params.verbosity = -1
-        params.ui = False
+        size = settings.context_length
         try:
-            self._server: Any = started(params)
+            # An encoder reads all of its input in one batch.
+            self._server: Any = start(file, n_ctx=size, n_batch=size, n_ubatch=size)
         except RuntimeError as error:
             raise BackendError(f"{file} could not be loaded as a decision model.") from error
         self._one_at_a_time = asyncio.Lock()
