@@ -262,3 +262,73 @@ async def test_coaching_quotes_only_what_was_said() -> None:
         assert strength.quote.quote in TALK.turns[strength.quote.turn].text
     assert whole.next_step is not None
     assert any(whole.next_step.customer_said in turn.text for turn in TALK.turns)
+
+
+# Where words count against the trainee
+
+FAULT_OF_YOURS = "If you had read our message this would not have happened."
+BLAMED = Transcript(
+    id="blamed",
+    customer_name="Nora Quill",
+    turns=[
+        Turn(role="customer", text="My heating has been off for a week and nobody came."),
+        Turn(role="agent", text=f"Somebody comes tomorrow at 9. {FAULT_OF_YOURS}"),
+        Turn(role="customer", text="I read everything you sent me. It said nothing of the kind."),
+        Turn(role="agent", text="You should have rung us on the first day. It is your own fault."),
+    ],
+)  # fmt: skip
+
+
+def held_against(step: Step, *quotes: Quote) -> dict[str, StepReading]:
+    return {step.id: StepReading(step, faulty=list(quotes))}
+
+
+def test_the_moment_is_where_the_worst_words_stand() -> None:
+    worst = Quote(turn=FIRST, quote=FAULT_OF_YOURS, shows="against")
+    known = held_against(HEAR, worst, Quote(turn=LAST, quote="It is your own fault."))
+    known[HEAR.id].learned = {FIRST: 0.9, LAST: 0.0}
+    assert weakest_turn(HEAR, known, BLAMED) == FIRST
+    found = next_step(grade(graded(HEAR, 1)), SMALL, known, BLAMED)
+    assert found is not None
+    assert (found.turn, found.against) == (FIRST, worst)
+    assert found.customer_said == BLAMED.turns[0].text
+
+
+async def test_no_rewrite_keeps_what_counted_against_the_reply(library: Library) -> None:
+    polite = "A quick glance at our message would have told you."
+    talk = BLAMED.model_copy(
+        update={
+            "turns": [*BLAMED.turns[:3], Turn(role="agent", text=f"It is on its way. {polite}")]
+        }
+    )
+    made = []
+    for against in ([polite], []):
+        backend = ScriptedBackend(continuations=[BETTER] * rewriting.ATTEMPTS)
+        made.append(await rewrite(backend, feeling(library), talk, LAST, NORA, against, seed=3))
+    without, whole = made
+    assert without is not None
+    assert without.rewritten.endswith("It is on its way.")
+    assert rewriting.NOTHING_AGAINST in without.reason
+    assert whole is not None
+    assert whole.rewritten.endswith(polite)
+    assert rewriting.NOTHING_AGAINST not in whole.reason
+
+
+async def test_who_blames_reads_the_words_and_a_reply_without_them(library: Library) -> None:
+    core = library.rubric("core")
+    grader = Grader(None, core, MemoryBook())
+    *_, made = [step async for step in grader.grade(BLAMED)]
+    assert isinstance(made, Grade)
+    assert made.failed_by == ["respect"]
+    model = ScriptedBackend(continuations=[", a week without heating must be hard."] * 6)
+    known = await grader.readings(BLAMED)
+    whole = await coaching.coach(model, made, core.item, known, BLAMED, NORA)
+    assert whole.next_step is not None
+    assert whole.next_step.step == "respect"
+    against = whole.next_step.against
+    assert against is not None
+    shown = [quote for step in made.steps if step.id == "respect" for quote in step.evidence]
+    assert against in shown
+    assert whole.rewrite is not None
+    assert whole.rewrite.turn == against.turn
+    assert against.quote not in whole.rewrite.rewritten

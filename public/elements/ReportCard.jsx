@@ -159,6 +159,7 @@ export default function ReportCard() {
           <h3>The one thing to work on next</h3>
           <h4>{coaching.next_step.name}</h4>
           <p>{coaching.next_step.why}</p>
+          {coaching.next_step.against && <Quote quote={coaching.next_step.against} />}
           <p>{coaching.next_step.moment}</p>
         </section>
       )}

@@ -231,5 +231,6 @@ def _next_step(
         "step": following.step,
         "name": following.name,
         "why": following.why,
+        "against": following.against and _quote(following.against, turns),
         "moment": moment if following.customer_said else "",
     }

@@ -206,6 +206,8 @@ def _print_card(card: dict[str, Any]) -> None:
         out.print(escape(f"  {strength['means']}"))
     if following := coaching["next_step"]:
         out.print(escape(f"\nNext: {following['name']}. {following['why']} {following['moment']}"))
+        if against := following["against"]:
+            out.print(escape(f"  You wrote: “{against['quote']}”"))
     if rewritten := coaching["rewrite"]:
         out.print(escape(f"\nYou wrote: “{rewritten['quote']['quote']}”"))
         out.print(escape(f"It could say: “{rewritten['rewritten']}” {rewritten['reason']}"))

@@ -32,7 +32,7 @@ class Strength(BaseModel):
 
 
 class NextStep(BaseModel):
-    """The one thing to work on next, and why it matters to this customer."""
+    """The one thing to work on next, why it matters to this customer, and what went against it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,6 +42,7 @@ class NextStep(BaseModel):
     customer_said: str
     turn: int
     aim: str
+    against: Quote | None = None
 
 
 class Coaching(BaseModel):
@@ -93,10 +94,12 @@ def weakest(grade: Grade, rubric: Rubric) -> StepGrade | None:
 def weakest_turn(step: Step, readings: Mapping[str, StepReading], transcript: Transcript) -> int:
     """The reply that needs this step most: the worst fault, else the least support.
 
-    The last reply is the one for a step about the whole conversation. Ties go to the reply that
-    does least for all steps together.
+    Without a fault, the last reply is the one for a step about the whole conversation. Ties go to
+    the reply that does least for all steps together.
     """
     turns = transcript.agent_turns()
+    if step.id in readings and (faulty := readings[step.id].faulty):
+        return faulty[0].turn
     if step.scope == "session":
         return turns[-1]
     reading = readings[step.id]
@@ -124,6 +127,7 @@ def next_step(
     step = rubric.step(chosen.id)
     turn = weakest_turn(step, readings, transcript)
     heard = transcript.heard_before(turn)
+    faulty = readings[step.id].faulty if step.id in readings else []
     return NextStep(
         step=step.id,
         name=step.name,
@@ -131,6 +135,7 @@ def next_step(
         customer_said=_telling_sentence(heard[-1]) if heard else "",
         turn=turn,
         aim=step.levels[-1].means if step.direction == "higher_is_better" else step.levels[0].means,
+        against=next((quote for quote in faulty if quote.turn == turn), None),
     )
 
 
@@ -157,8 +162,12 @@ async def coach(
     rewritten = None
     if following is not None:
         step = rubric.step(following.step)
+        faulty = {quote for reading in readings.values() for quote in reading.faulty}
+        hurts = [quote.quote for quote in faulty if quote.turn == following.turn]
         try:
-            rewritten = await rewrite(backend, step, transcript, following.turn, persona, seed=seed)
+            rewritten = await rewrite(
+                backend, step, transcript, following.turn, persona, hurts, seed=seed
+            )
         except BackendError:
             rewritten = None
     return Coaching(strengths=strengths(grade, rubric), next_step=following, rewrite=rewritten)

@@ -255,6 +255,7 @@ class Grader:
             signs.insert(0, asked if asked is not None else 0.5)
         reading.signs = signs
         reading.spoilt = read.spoils(step)
+        reading.faulty = read.faults(step)
         return reading
 
     async def readings(self, transcript: Transcript) -> dict[str, scoring.StepReading]:
@@ -354,7 +355,7 @@ class Grader:
             else:
                 quotes.append(await self._supporting_quote(reading, transcript, best))
         if reading.learned:
-            quotes.append(read.fault(step))
+            quotes += reading.faulty[:1]
         elif (fault := reading.fault()) and fault[2] > scoring.UNCLEAR_BAND[1]:
             check, turn, _ = fault
             turns = transcript.agent_turns() if turn == WHOLE_SESSION else [turn]

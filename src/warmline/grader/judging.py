@@ -251,17 +251,17 @@ class Reading:
         ]
         return max(likely, key=lambda one: one[0], default=(0.0, None))[1]
 
-    def fault(self, step: Step) -> Quote | None:
-        """The worst sentence with a fault that the step borrows, or that goes against dignity.
+    def faults(self, step: Step) -> list[Quote]:
+        """The sentences with a fault that the step borrows, or against dignity; the worst first.
 
-        Where blame spoils the step, it is the blame.
+        Where blame spoils the step, they are those that blame.
         """
         if self.spoils(step):
-            return self._worst(["blaming"], BLAME_QUOTED)
+            return self._ranked(["blaming"], BLAME_QUOTED)
         wanted = [trait for trait in step.borrows if trait in FAULTS]
         if "respect" in step.borrows:
             wanted += ["blaming", "minimising"]
-        return self._worst(wanted, FAULT_SEEN)
+        return self._ranked(wanted, FAULT_SEEN)
 
     def spoils(self, step: Step) -> bool:
         """Whether the customer is plainly blamed, in words that can be quoted.
@@ -271,7 +271,7 @@ class Reading:
         """
         if step.auto_fail_below is None or "respect" not in step.borrows:
             return False
-        if self._worst(["blaming"], BLAME_QUOTED) is None:
+        if not self._ranked(["blaming"], BLAME_QUOTED):
             return False
         innocent = prod(
             1 - max((likely for likely, _ in self._faults(turn, ["blaming"])), default=0.0)
@@ -279,12 +279,12 @@ class Reading:
         )
         return 1 - innocent >= PLAIN_BLAME
 
-    def _worst(self, faults: Sequence[str], least: float) -> Quote | None:
-        """The sentence that shows one of the faults most clearly, if one does clearly enough."""
+    def _ranked(self, faults: Sequence[str], least: float) -> list[Quote]:
+        """The sentences that show one of the faults clearly enough, the clearest first."""
         rated = [one for turn in self.values for one in self._faults(turn, faults)]
-        found = [one for one in rated if one[0] >= least]
-        worst = max(found, key=lambda one: one[0], default=(0.0, None))[1]
-        return worst and worst.model_copy(update={"shows": "against"})
+        found = sorted((one for one in rated if one[0] >= least), key=lambda one: -one[0])
+        against = [quote.model_copy(update={"shows": "against"}) for _, quote in found]
+        return list(dict.fromkeys(against))
 
     def _faults(self, turn: int, faults: Sequence[str]) -> list[tuple[float, Quote]]:
         """Each sentence of a turn with how likely it is one of the faults.

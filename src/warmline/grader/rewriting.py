@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -121,6 +121,8 @@ FAULTS = {
     "rude": "is no longer unkind",
     "stock_phrase": "drops the stock phrase",
 }
+#: The same of sentences in which the grader sees a fault, and no detector does.
+NOTHING_AGAINST = "leaves out the words that counted against you"
 
 
 class Rewrite(BaseModel):
@@ -134,14 +136,18 @@ class Rewrite(BaseModel):
     reason: str
 
 
-def kept_words(transcript: Transcript, turn: int) -> str:
-    """The sentences of a reply that a rewrite keeps: those without a fault."""
+def kept_words(transcript: Transcript, turn: int, against: Collection[str] = ()) -> str:
+    """The sentences of a reply that a rewrite keeps: those without a fault.
+
+    ``against`` are sentences of it that the grader holds against it; none of them is kept.
+    """
     text = transcript.turns[turn].text
     exchange = exchange_at(transcript, turn)
     return " ".join(
         words
         for span in sentences(text)
-        if not detect(replace(exchange, reply=(words := span.of(text))), FAULTS)
+        if (words := span.of(text)) not in against
+        and not detect(replace(exchange, reply=words), FAULTS)
     )
 
 
@@ -150,16 +156,15 @@ def _goes_last(step: Step) -> bool:
 
 
 def rewrite_prompt(
-    step: Step, transcript: Transcript, turn: int, persona: Persona | None, starter: str
+    step: Step, transcript: Transcript, turn: int, persona: Persona | None, kept: str, starter: str
 ) -> str:
     """The text that asks for the rewrite of one reply, to be continued after ``starter``.
 
-    What the step asks for comes either before the words that are kept, or after them; in the
+    What the step asks for comes either before the words that are ``kept``, or after them; in the
     second case the kept words stand at the end of the prompt already.
     """
     heard = transcript.heard_before(turn)
     best = step.levels[-1] if step.direction == "higher_is_better" else step.levels[0]
-    kept = kept_words(transcript, turn)
     pairs = "".join(
         REWRITE_PAIR.format(
             customer=shown(one.customer), weak=shown(one.weak), strong=shown(one.strong)
@@ -182,22 +187,23 @@ async def rewrite(
     transcript: Transcript,
     turn: int,
     persona: Persona | None,
+    against: Collection[str] = (),
     *,
     seed: int,
 ) -> Rewrite | None:
     """The weakest reply in the trainee's own words, with the sentence that was missing.
 
-    The model writes that one sentence; everything else is the trainee's. When no try gives one
-    that is better and honest, the persona's kind sample dialogue lends one; None when that has
-    none either.
+    The model writes that one sentence; everything else is the trainee's, without what the grader
+    holds ``against`` the reply. When no try gives one that is better and honest, the persona's kind
+    sample dialogue lends one; None when that has none either.
 
     Raises:
         BackendError: when the model cannot answer.
     """
-    kept = kept_words(transcript, turn)
+    kept = kept_words(transcript, turn, against)
     for attempt, starter in enumerate(_starters(step, transcript, turn)):
         pieces = backend.continue_text(
-            rewrite_prompt(step, transcript, turn, persona, starter),
+            rewrite_prompt(step, transcript, turn, persona, kept, starter),
             stop=["\n"],
             max_tokens=MAX_TOKENS,
             temperature=TEMPERATURE,
@@ -207,21 +213,28 @@ async def rewrite(
         written = "".join([piece async for piece in pieces])
         fresh = _first_sentence(starter + written)
         if _may_be_shown(fresh, step, transcript, persona) and (
-            better := _with(fresh, kept, step, transcript, turn)
+            better := _with(fresh, kept, step, transcript, turn, against)
         ):
             return better
     for fresh in _scripted_sentences(persona):
-        if better := _with(fresh, kept, step, transcript, turn):
+        if better := _with(fresh, kept, step, transcript, turn, against):
             return better
     return None
 
 
-def _with(fresh: str, kept: str, step: Step, transcript: Transcript, turn: int) -> Rewrite | None:
+def _with(
+    fresh: str,
+    kept: str,
+    step: Step,
+    transcript: Transcript,
+    turn: int,
+    against: Collection[str],
+) -> Rewrite | None:
     """The reply with a fresh sentence in its place; None when that gains nothing."""
     parts = (kept, fresh) if _goes_last(step) else (fresh, kept)
     text = " ".join(part for part in parts if part)
     name = transcript.customer_name.split(" ")[0] or "the customer"
-    reason = _what_is_better(text, transcript, turn, step, name)
+    reason = _what_is_better(text, transcript, turn, step, name, against)
     if not reason:
         return None
     original = transcript.turns[turn].text
@@ -311,7 +324,14 @@ _EVERYDAY = frozenset(
 MOST_UNKNOWN_WORDS = 2
 
 
-def _what_is_better(text: str, transcript: Transcript, turn: int, step: Step, name: str) -> str:
+def _what_is_better(
+    text: str,
+    transcript: Transcript,
+    turn: int,
+    step: Step,
+    name: str,
+    against: Collection[str],
+) -> str:
     """What the rewrite gains, in words; empty when it gains nothing or has a fault."""
     if not 8 <= len(text.split()) <= LONGEST_REWRITE_WORDS:
         return ""
@@ -324,10 +344,11 @@ def _what_is_better(text: str, transcript: Transcript, turn: int, step: Step, na
     healed = [f for f in FAULTS if f in before and f not in after]
     if wanted and not any(gain in wanted for gain in gains):
         return ""
-    if not gains and not healed:
+    if not gains and not healed and not against:
         return ""
     gains = [gain for gain in gains if SAID_BY.get(gain) not in gains]
-    said = [*(FAULTS[f] for f in healed), *(GAINS[g] for g in dict.fromkeys(gains))][:3]
+    gone = [FAULTS[f] for f in healed] or [NOTHING_AGAINST] * bool(against)
+    said = [*gone, *(GAINS[g] for g in dict.fromkeys(gains))][:3]
     return _listed([phrase.format(name=name) for phrase in said])
 
 

@@ -106,7 +106,8 @@ class StepReading:
     ``strengths`` has each check's strength in each turn, and for the session. ``learned`` has, for
     each turn that the learned judge could read, how near it is to the step's highest level, 0 to
     1. ``signs`` is what a head weighs; ``applies`` how likely the step applies, None for surely.
-    ``spoilt``: something was said that is the step's lowest level, whatever else was.
+    ``spoilt``: something was said that is the step's lowest level, whatever else was. ``faulty``
+    are the sentences that the learned judge holds against the step, the worst first.
     """
 
     step: Step
@@ -115,6 +116,7 @@ class StepReading:
     learned: dict[int, float] = field(default_factory=dict)
     signs: list[float] = field(default_factory=list)
     spoilt: bool = False
+    faulty: list[Quote] = field(default_factory=list)
 
     def turns(self) -> list[int]:
         """The turns about which something is known: by the learned judge, else by the checks."""
