@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from warmline.detectors import CUES, Exchange
 from warmline.grader.learned import shipped_judge
-from warmline.hearing import SEEN_AS, Heard, Hearing, asks_for_something
+from warmline.hearing import CUE_OF, SEEN_AS, Heard, Hearing, asks_for_something
 from warmline.library import read_library
 from warmline.simulation import AGENTS_FILE, agent_lines
 
@@ -94,6 +94,18 @@ def test_what_a_detector_saw_outweighs_a_hunch_of_blame() -> None:
     reply = "It's galling to find money gone like that. You shouldn't have needed to chase it."
     assert "blames" not in HEARING.cues(Exchange(reply, HEARD))
     assert "blames" in HEARING.cues(Exchange("You should have read the letter.", HEARD))
+
+
+def test_trouble_told_back_is_not_heard_as_blame() -> None:
+    """The whole reply looks like blame to the judge, and no sentence of it does."""
+    reply = (
+        "Ewa, you were sent a clause where a reason should have been, and then a call back never "
+        "came. That must be frightening when it's about your own lungs."
+    )
+    exchange = Exchange(reply, HEARD)
+    assert HEARING.judge is not None
+    assert HEARING.judge.read([exchange])[0]["blaming"] > CUE_OF["blaming"][1]
+    assert "blames" not in HEARING.cues(exchange)
 
 
 def test_disrespect_reaches_nobody_whatever_phrases_stand_in_it() -> None:

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from warmline.customer.director import Found, cues_in
-from warmline.detectors import Exchange
+from warmline.detectors import Exchange, sentences
 from warmline.grader.judging import OCCASION_SEEN
-from warmline.grader.learned import LearnedJudge
+from warmline.grader.learned import LearnedJudge, Values, both_show
 from warmline.grader.spoken import NOTHING, folded, spoken
+from warmline.traits import FAULTS
 
 Oddity = Literal["strange", "foreign", "signs", "silent"]
 
@@ -58,19 +59,20 @@ _AT_THE_PLAY = re.compile(
 
 #: How far a trait must be reached, from 0 to 1, for its cue to count. Chosen on 95 replies that the
 #: judge had not seen: warm ones give most of these cues, about one in ten of the stock ones gives
-#: any one of them, and none of the cold ones. Only blame was chosen anew since, on the personas'
-#: own sample dialogues.
+#: any one of them, and none of the cold ones. Chosen anew since on labelled replies held out:
+#: listening (3 of 100 stock ones give it) and the three that hurt (found in about half of the
+#: replies that hold them, and in 1 of 100 others at most).
 CUE_OF: Mapping[str, tuple[str, float]] = {
     "acknowledge": ("acknowledges_feeling", 0.5),
-    "listen": ("paraphrases", 0.6),
+    "listen": ("paraphrases", 0.55),
     "perspective": ("withholds_judgement", 0.6),
     "ask": ("open_question", 0.6),
     "own": ("takes_ownership", 0.65),
     "resolve": ("concrete_step", 0.75),
     "personalise": ("personal", 0.6),
-    "blaming": ("blames", 0.8),
-    "minimising": ("minimises", 0.5),
-    "talk-of-self": ("talks_of_self", 0.6),
+    "blaming": ("blames", 0.5),
+    "minimising": ("minimises", 0.4),
+    "talk-of-self": ("talks_of_self", 0.5),
 }
 HURTS = frozenset({"blames", "minimises", "talks_of_self"})
 #: What a detector has seen outweighs a hunch: "you shouldn't have had to ask" blames nobody.
@@ -153,8 +155,9 @@ class Hearing:
         (values,) = self.judge.read([exchange])
         if not values:
             return found
+        seen = {**values, **self._faults(exchange, values)}
         for trait, (cue, least) in CUE_OF.items():
-            if values[trait] >= least and not set(found) & UNLESS.get(cue, frozenset()):
+            if seen[trait] >= least and not set(found) & UNLESS.get(cue, frozenset()):
                 found.setdefault(cue, [])
         for occasion, (step, cue, least) in CUE_AT.items():
             if values[occasion] > OCCASION_SEEN and values[step] >= least:
@@ -166,6 +169,16 @@ class Hearing:
                 if cue not in HURTS:
                     found.pop(cue, None)
         return found
+
+    def _faults(self, exchange: Exchange, values: Values) -> dict[str, float]:
+        """How likely each fault is somewhere in a reply of which the judge has these values."""
+        assert self.judge is not None
+        alone = [span.of(exchange.reply) for span in sentences(exchange.reply)]
+        shown = self.judge.shows([replace(exchange, reply=words) for words in alone])
+        return {
+            fault: max((both_show(values[fault], one[fault]) for one in shown), default=0.0)
+            for fault in FAULTS
+        }
 
 
 def reads(language: str) -> bool:

@@ -11,7 +11,7 @@ from warmline.detectors import Exchange, Span, detect, near_duplicates, sentence
 from warmline.grader import features
 from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.evidence import LONGEST_QUOTE, Quote, exchange_at, stands_verbatim
-from warmline.grader.learned import LearnedJudge, Values
+from warmline.grader.learned import LearnedJudge, Values, both_show
 from warmline.grader.spoken import NOTHING, as_spoken, folded, formulas, kept_before
 from warmline.rubric import Step
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
@@ -25,11 +25,14 @@ LEAST_LIKELY = 0.2
 LEAST_LIKELY_FOR_LITTLE = 0.4
 LITTLE = 0.4
 QUOTED_ALREADY = 0.5
-#: A fault less likely than this, by reply and sentence together, is not held against anybody. Blame
-#: as likely as `PLAIN_BLAME` somewhere in a session fails it where a rubric says so, if there is a
-#: sentence to quote that is as likely as `BLAME_QUOTED`: who blames politely mostly does it twice.
+#: A fault less likely than this, by reply and sentence together, is not held against anybody.
 FAULT_SEEN = 0.4
-PLAIN_BLAME = 0.45
+#: Blame fails a session where a rubric says so: how likely it has to be somewhere in the session,
+#: where no dignity is kept otherwise; how much likelier, where all of it is (kind words are taken
+#: for blame now and then); and how likely the sentence that is quoted. Chosen on whole labelled
+#: sessions, held out. Who blames politely mostly does it twice.
+PLAIN_BLAME = 0.35
+SURER_OF_THE_KIND = 0.5
 BLAME_QUOTED = 0.2
 #: How much blame takes from respect; what a reply that closes nothing is worth as a close, of one
 #: that does; and how likely a close has to look to count as one. Chosen on whole labelled sessions.
@@ -277,7 +280,8 @@ class Reading:
             1 - max((likely for likely, _ in self._faults(turn, ["blaming"])), default=0.0)
             for turn in self.values
         )
-        return 1 - innocent >= PLAIN_BLAME
+        dignity = fmean(values["respect"] for values in self.values.values())
+        return 1 - innocent >= PLAIN_BLAME + SURER_OF_THE_KIND * dignity
 
     def _ranked(self, faults: Sequence[str], least: float) -> list[Quote]:
         """The sentences that show one of the faults clearly enough, the clearest first."""
@@ -287,12 +291,9 @@ class Reading:
         return list(dict.fromkeys(against))
 
     def _faults(self, turn: int, faults: Sequence[str]) -> list[tuple[float, Quote]]:
-        """Each sentence of a turn with how likely it is one of the faults.
-
-        A sentence alone can mislead, and a reply does not say where: both have to show it.
-        """
+        """Each sentence of a turn with how likely it is one of the faults."""
         return [
-            (sqrt(values[fault] * self.values[turn][fault]), quote)
+            (both_show(self.values[turn][fault], values[fault]), quote)
             for quote, values in self._quotable(turn)
             for fault in faults
         ]

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import sqrt
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -259,6 +260,14 @@ class LearnedJudge:
                 f"The learned judge {file} was trained on other features. Make it anew: make judge"
             )
         return judge
+
+
+def both_show(reply: float, sentence: float) -> float:
+    """How likely a fault is, by what a reply shows of it and what a sentence of it does, 0 to 1.
+
+    A sentence alone can mislead, and a reply does not say where: both have to show it.
+    """
+    return sqrt(reply * sentence)
 
 
 @cache
