@@ -7,11 +7,12 @@ import pytest
 from fakes import ScriptedBackend
 from snapshots import small_persona, small_rubric
 from warmline.backends.base import YesNoQuestion
+from warmline.detectors import detect
 from warmline.errors import BackendError
 from warmline.grader import coaching, rewriting
 from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.coaching import Rewrite, next_step, rewrite, strengths, weakest, weakest_turn
-from warmline.grader.evidence import Quote
+from warmline.grader.evidence import Quote, exchange_at
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.scoring import Grade, StepGrade, StepReading
 from warmline.library import Library
@@ -266,69 +267,87 @@ async def test_coaching_quotes_only_what_was_said() -> None:
 
 # Where words count against the trainee
 
-FAULT_OF_YOURS = "If you had read our message this would not have happened."
+POLITE = "A quick glance at our message would have told you."
 BLAMED = Transcript(
     id="blamed",
     customer_name="Nora Quill",
     turns=[
         Turn(role="customer", text="My heating has been off for a week and nobody came."),
-        Turn(role="agent", text=f"Somebody comes tomorrow at 9. {FAULT_OF_YOURS}"),
+        Turn(role="agent", text=f"Somebody comes tomorrow at 9. {POLITE} But it is on its way."),
         Turn(role="customer", text="I read everything you sent me. It said nothing of the kind."),
         Turn(role="agent", text="You should have rung us on the first day. It is your own fault."),
     ],
 )  # fmt: skip
 
 
-def held_against(step: Step, *quotes: Quote) -> dict[str, StepReading]:
-    return {step.id: StepReading(step, faulty=list(quotes))}
-
-
 def test_the_moment_is_where_the_worst_words_stand() -> None:
-    worst = Quote(turn=FIRST, quote=FAULT_OF_YOURS, shows="against")
-    known = held_against(HEAR, worst, Quote(turn=LAST, quote="It is your own fault."))
-    known[HEAR.id].learned = {FIRST: 0.9, LAST: 0.0}
-    assert weakest_turn(HEAR, known, BLAMED) == FIRST
+    worst = Quote(turn=FIRST, quote=POLITE, shows="against")
+    other = Quote(turn=LAST, quote="It is your own fault.", shows="against")
+    known = {HEAR.id: StepReading(HEAR, learned={FIRST: 0.9, LAST: 0.0}, faulty=[worst, other])}
     found = next_step(grade(graded(HEAR, 1)), SMALL, known, BLAMED)
     assert found is not None
     assert (found.turn, found.against) == (FIRST, worst)
     assert found.customer_said == BLAMED.turns[0].text
 
 
+def test_where_lower_is_better_the_moment_is_what_shows_the_step_most() -> None:
+    known = {RUSH.id: StepReading(RUSH, learned={FIRST: 0.9, LAST: 0.1})}
+    assert weakest_turn(RUSH, known, BLAMED) == FIRST
+
+
+async def tried(
+    library: Library, against: set[str], talk: Transcript = BLAMED, line: str = BETTER
+) -> Rewrite | None:
+    backend = ScriptedBackend(continuations=[line] * rewriting.ATTEMPTS)
+    return await rewrite(backend, feeling(library), talk, FIRST, NORA, against, seed=3)
+
+
 async def test_no_rewrite_keeps_what_counted_against_the_reply(library: Library) -> None:
-    polite = "A quick glance at our message would have told you."
-    talk = BLAMED.model_copy(
-        update={
-            "turns": [*BLAMED.turns[:3], Turn(role="agent", text=f"It is on its way. {polite}")]
-        }
-    )
-    made = []
-    for against in ([polite], []):
-        backend = ScriptedBackend(continuations=[BETTER] * rewriting.ATTEMPTS)
-        made.append(await rewrite(backend, feeling(library), talk, LAST, NORA, against, seed=3))
-    without, whole = made
-    assert without is not None
-    assert without.rewritten.endswith("It is on its way.")
-    assert rewriting.NOTHING_AGAINST in without.reason
+    made = await tried(library, {POLITE})
+    assert made is not None
+    # Nor what went on from there.
+    assert made.rewritten.endswith("Somebody comes tomorrow at 9.")
+    assert rewriting.LEAVES_OUT in made.reason
+    whole = await tried(library, set())
     assert whole is not None
-    assert whole.rewritten.endswith(polite)
-    assert rewriting.NOTHING_AGAINST not in whole.reason
+    assert POLITE in whole.rewritten
+    assert rewriting.LEAVES_OUT not in whole.reason
+
+
+async def test_words_said_twice_are_left_out_twice(library: Library) -> None:
+    twice = Turn(role="agent", text=f"Somebody comes tomorrow at 9. {POLITE} {POLITE}")
+    talk = BLAMED.model_copy(update={"turns": [BLAMED.turns[0], twice]})
+    made = await tried(library, {POLITE}, talk)
+    assert made is not None
+    assert POLITE not in made.rewritten
+
+
+async def test_no_rewrite_is_shown_that_helps_less(library: Library) -> None:
+    assert await tried(library, {"Somebody comes tomorrow at 9."}) is None
 
 
 async def test_who_blames_reads_the_words_and_a_reply_without_them(library: Library) -> None:
     core = library.rubric("core")
     grader = Grader(None, core, MemoryBook())
-    *_, made = [step async for step in grader.grade(BLAMED)]
+    blaming = (
+        "Somebody comes tomorrow at 9. With respect, the letter was yours to read before you rang."
+    )
+    turns = [*BLAMED.turns[:1], Turn(role="agent", text=blaming), *BLAMED.turns[2:]]
+    turns[-1] = Turn(role="agent", text="The letter was clear, so that was yours to see to.")
+    talk = BLAMED.model_copy(update={"turns": turns})
+    *_, made = [step async for step in grader.grade(talk)]
     assert isinstance(made, Grade)
     assert made.failed_by == ["respect"]
-    model = ScriptedBackend(continuations=[", a week without heating must be hard."] * 6)
-    known = await grader.readings(BLAMED)
-    whole = await coaching.coach(model, made, core.item, known, BLAMED, NORA)
+    model = ScriptedBackend(continuations=[BETTER] * rewriting.ATTEMPTS)
+    known = await grader.readings(talk)
+    whole = await coaching.coach(model, made, core.item, known, talk, NORA)
     assert whole.next_step is not None
-    assert whole.next_step.step == "respect"
     against = whole.next_step.against
     assert against is not None
-    shown = [quote for step in made.steps if step.id == "respect" for quote in step.evidence]
-    assert against in shown
+    assert against in [q for step in made.steps if step.id == "respect" for q in step.evidence]
     assert whole.rewrite is not None
     assert whole.rewrite.turn == against.turn
+    # No detector sees it: it is gone because the grader holds it against the reply.
+    assert not detect(exchange_at(talk, against.turn), rewriting.FAULTS)
     assert against.quote not in whole.rewrite.rewritten
+    assert rewriting.LEAVES_OUT in whole.rewrite.reason

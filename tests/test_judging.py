@@ -11,11 +11,13 @@ from warmline.errors import TooLittle
 from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.evidence import Quote, stands_verbatim
 from warmline.grader.grading import Grader, MemoryBook
-from warmline.grader.judging import OWN_SIGNS, Reading
+from warmline.grader.judging import NO_PRAISE, OWN_SIGNS, Reading
 from warmline.grader.learned import shipped_judge
 from warmline.grader.scoring import Grade, StepGrade
 from warmline.grader.spoken import as_spoken
+from warmline.labelled import read_scenes
 from warmline.library import Library
+from warmline.settings import PROJECT
 from warmline.traits import STEP_TRAITS
 from warmline.transcript import Transcript, Turn
 
@@ -278,3 +280,33 @@ def test_telling_a_customer_their_trouble_is_not_blaming_them(
     step = library.rubric("core").item.step("respect")
     read = Reading(shipped_judge(), talk((WARM[0], said, WARM[2])))
     assert read.spoils(step) is plain
+
+
+async def test_nothing_that_may_be_blame_is_quoted_as_good(library: Library) -> None:
+    grader = Grader(None, library.rubric("core"), MemoryBook())
+    blaming = [
+        one for one in read_scenes(PROJECT / "rubrics" / "labelled") if one.quality == "blaming"
+    ]
+    whole = [one for one in blaming if sum(turn.role == "agent" for turn in one.turns) >= 3][-30:]
+    praised = 0
+    for scene in whole:
+        read = Reading(shipped_judge(), scene.transcript())
+        suspected = {quote.quote for quote in read._ranked(["blaming", "minimising"], NO_PRAISE)}
+        grade = await graded(grader, scene.transcript())
+        good = [q.quote for step in grade.steps for q in step.evidence if q.shows == "for"]
+        assert not suspected & set(good), scene.id
+        praised += len(good)
+    assert praised > 100
+
+
+def test_among_kind_replies_blame_has_to_be_plainer(library: Library) -> None:
+    step = library.rubric("core").item.step("respect")
+    for words, among_warm in (
+        ("The address on the order is the one you typed.", False),
+        ("It is your own fault, you should have checked the address.", True),
+    ):
+        cold, warm = [
+            Reading(shipped_judge(), talk((others[0], words, others[2]))) for others in (COLD, WARM)
+        ]
+        assert cold.spoils(step), words
+        assert warm.spoils(step) == among_warm, words

@@ -166,6 +166,19 @@ def test_quotes_name_the_reply_and_the_message_to_jump_to() -> None:
     )
 
 
+def test_the_words_that_counted_against_the_trainee_stand_beside_what_to_work_on() -> None:
+    against = Quote(turn=3, quote="You gave it twice", shows="against")
+    following = NextStep(
+        step="close", name="Close kindly", why="", customer_said="", turn=3, aim="", against=against
+    )
+    shown = card(next_step=following)["coaching"]["next_step"]["against"]
+    assert (shown["quote"], shown["shows"], shown["reply"]) == (against.quote, "against", 2)
+    assert card()["coaching"]["next_step"]["against"] is None
+    # Coaching that was kept before there were such words.
+    kept = following.model_dump(mode="json", exclude={"against"})
+    assert NextStep.model_validate(kept).against is None
+
+
 def test_what_the_coach_left_out_is_left_out() -> None:
     made = card(rewrite=None, next_step=None, strengths=[])["coaching"]
     assert made == {"strengths": [], "next_step": None, "rewrite": None}

@@ -95,6 +95,8 @@ def _coaching_parts(coaching: dict[str, Any]) -> list[str]:
     ]
     if following := coaching["next_step"]:
         parts.append(f"### To work on next: {following['name']}\n\n{following['why']}")
+        if against := following["against"]:
+            parts.append(_quoted(against["quote"]))
         parts.append(_quoted(following["moment"]))
     if rewritten := coaching["rewrite"]:
         parts.append(

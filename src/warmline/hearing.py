@@ -155,7 +155,7 @@ class Hearing:
         (values,) = self.judge.read([exchange])
         if not values:
             return found
-        seen = {**values, **self._faults(exchange, values)}
+        seen = {**values, **self._faults_in(exchange, values)}
         for trait, (cue, least) in CUE_OF.items():
             if seen[trait] >= least and not set(found) & UNLESS.get(cue, frozenset()):
                 found.setdefault(cue, [])
@@ -170,7 +170,7 @@ class Hearing:
                     found.pop(cue, None)
         return found
 
-    def _faults(self, exchange: Exchange, values: Values) -> dict[str, float]:
+    def _faults_in(self, exchange: Exchange, values: Values) -> dict[str, float]:
         """How likely each fault is somewhere in a reply of which the judge has these values."""
         assert self.judge is not None
         alone = [span.of(exchange.reply) for span in sentences(exchange.reply)]

@@ -94,12 +94,10 @@ def weakest(grade: Grade, rubric: Rubric) -> StepGrade | None:
 def weakest_turn(step: Step, readings: Mapping[str, StepReading], transcript: Transcript) -> int:
     """The reply that needs this step most: the worst fault, else the least support.
 
-    Without a fault, the last reply is the one for a step about the whole conversation. Ties go to
-    the reply that does least for all steps together.
+    The last reply is the one for a step about the whole conversation. Ties go to the reply that
+    does least for all steps together.
     """
     turns = transcript.agent_turns()
-    if step.id in readings and (faulty := readings[step.id].faulty):
-        return faulty[0].turn
     if step.scope == "session":
         return turns[-1]
     reading = readings[step.id]
@@ -111,7 +109,9 @@ def weakest_turn(step: Step, readings: Mapping[str, StepReading], transcript: Tr
         known = [s for r in readings.values() if (s := r.support(turn)) is not None]
         return sum(known)
 
-    return min(turns, key=lambda turn: (reading.support(turn) or 0.0, overall(turn)))
+    # Where lower is better, what shows the step most is what to work on.
+    way = 1 if step.direction == "higher_is_better" else -1
+    return min(turns, key=lambda turn: (way * (reading.support(turn) or 0.0), overall(turn)))
 
 
 def next_step(
@@ -125,9 +125,9 @@ def next_step(
     if chosen is None:
         return None
     step = rubric.step(chosen.id)
-    turn = weakest_turn(step, readings, transcript)
+    against = next(iter(readings[step.id].faulty), None) if step.id in readings else None
+    turn = against.turn if against else weakest_turn(step, readings, transcript)
     heard = transcript.heard_before(turn)
-    faulty = readings[step.id].faulty if step.id in readings else []
     return NextStep(
         step=step.id,
         name=step.name,
@@ -135,7 +135,7 @@ def next_step(
         customer_said=_telling_sentence(heard[-1]) if heard else "",
         turn=turn,
         aim=step.levels[-1].means if step.direction == "higher_is_better" else step.levels[0].means,
-        against=next((quote for quote in faulty if quote.turn == turn), None),
+        against=against,
     )
 
 
@@ -162,11 +162,15 @@ async def coach(
     rewritten = None
     if following is not None:
         step = rubric.step(following.step)
-        faulty = {quote for reading in readings.values() for quote in reading.faulty}
-        hurts = [quote.quote for quote in faulty if quote.turn == following.turn]
+        held = [*readings[step.id].faulty, *(q for one in grade.steps for q in one.evidence)]
+        against = {
+            quote.quote
+            for quote in held
+            if quote.shows == "against" and quote.turn == following.turn
+        }
         try:
             rewritten = await rewrite(
-                backend, step, transcript, following.turn, persona, hurts, seed=seed
+                backend, step, transcript, following.turn, persona, against, seed=seed
             )
         except BackendError:
             rewritten = None

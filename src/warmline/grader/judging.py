@@ -34,6 +34,8 @@ FAULT_SEEN = 0.4
 PLAIN_BLAME = 0.35
 SURER_OF_THE_KIND = 0.5
 BLAME_QUOTED = 0.2
+#: A sentence in which a fault that hurts is as likely as this is not quoted as a good one.
+NO_PRAISE = 0.3
 #: How much blame takes from respect; what a reply that closes nothing is worth as a close, of one
 #: that does; and how likely a close has to look to count as one. Chosen on whole labelled sessions.
 BLAME_WEIGHS = 0.4
@@ -67,11 +69,6 @@ class _Sentence:
     span: Span
     doubtful: bool
     shows: Values
-
-
-def _hurts(values: Values) -> bool:
-    """Whether a sentence shows a fault that hurts."""
-    return max(values[trait] for trait in HURTING) >= FAULT_SEEN
 
 
 class Reading:
@@ -250,7 +247,8 @@ class Reading:
             (value * sqrt(learned[turn]) * (QUOTED_ALREADY if quote in quoted else 1), quote)
             for turn in turns
             for quote, values in self._quotable(turn)
-            if (value := max(values[trait] for trait in traits)) >= least and not _hurts(values)
+            if (value := max(values[trait] for trait in traits)) >= least
+            and not self._hurts(turn, values)
         ]
         return max(likely, key=lambda one: one[0], default=(0.0, None))[1]
 
@@ -260,7 +258,9 @@ class Reading:
         Where blame spoils the step, they are those that blame.
         """
         if self.spoils(step):
-            return self._ranked(["blaming"], BLAME_QUOTED)
+            # One is quoted in any case; the others have to show it as clearly as any fault.
+            first, *_ = self._ranked(["blaming"], BLAME_QUOTED)
+            return list(dict.fromkeys([first, *self._ranked(["blaming"], FAULT_SEEN)]))
         wanted = [trait for trait in step.borrows if trait in FAULTS]
         if "respect" in step.borrows:
             wanted += ["blaming", "minimising"]
@@ -269,8 +269,8 @@ class Reading:
     def spoils(self, step: Step) -> bool:
         """Whether the customer is plainly blamed, in words that can be quoted.
 
-        That is the lowest level of a step about respect that can fail a session outright; kind
-        words before or after it do not raise it.
+        That is the lowest level of a step about respect that can fail a session outright. Where
+        the other replies are kind, the blame has to be plainer.
         """
         if step.auto_fail_below is None or "respect" not in step.borrows:
             return False
@@ -297,6 +297,14 @@ class Reading:
             for quote, values in self._quotable(turn)
             for fault in faults
         ]
+
+    def _hurts(self, turn: int, values: Values) -> bool:
+        """Whether a sentence of a turn shows a fault that hurts, by itself or in its reply."""
+        return any(
+            values[trait] >= FAULT_SEEN
+            or both_show(self.values[turn][trait], values[trait]) >= NO_PRAISE
+            for trait in HURTING
+        )
 
     def _quotable(self, turn: int) -> list[tuple[Quote, Values]]:
         """The sentences of a turn, each with what it shows; verified to stand there verbatim."""

@@ -13,12 +13,13 @@ from warmline.backends.base import Backend, Priority
 from warmline.detectors import content_words, detect, sentences
 from warmline.grader.checks import shown
 from warmline.grader.evidence import exchange_at
+from warmline.grader.spoken import NOTHING, spoken
 from warmline.persona import Persona
 from warmline.rubric import Step
 from warmline.transcript import Transcript
 
 #: Named beside the coaching, and changed with every change of the texts below.
-COACH_PROMPT_VERSION = "coach-3"
+COACH_PROMPT_VERSION = "coach-4"
 
 #: Plain text to go on with, as for the customer: small models imitate better than they obey.
 REWRITE_HEADER = """\
@@ -121,8 +122,12 @@ FAULTS = {
     "rude": "is no longer unkind",
     "stock_phrase": "drops the stock phrase",
 }
-#: The same of sentences in which the grader sees a fault, and no detector does.
-NOTHING_AGAINST = "leaves out the words that counted against you"
+#: The same of sentences in which the grader sees a fault.
+LEAVES_OUT = "leaves out the words that counted against you"
+#: What a rewrite must not take away: better no rewrite than one that helps less.
+HELPS = frozenset({"concrete_step", "says_no_plainly", "offers_alternative", "gives_time"})
+#: A sentence that begins so hangs in the air where the one before it is gone.
+_GOES_ON = re.compile(r"(?:but|so|and|then|also|or)\b", re.IGNORECASE)
 
 
 class Rewrite(BaseModel):
@@ -137,18 +142,22 @@ class Rewrite(BaseModel):
 
 
 def kept_words(transcript: Transcript, turn: int, against: Collection[str] = ()) -> str:
-    """The sentences of a reply that a rewrite keeps: those without a fault.
+    """The sentences of a reply that a rewrite keeps: those for the customer, without a fault.
 
-    ``against`` are sentences of it that the grader holds against it; none of them is kept.
+    ``against`` are sentences of it that the grader holds against it; none of them is kept, nor one
+    that goes on from there.
     """
-    text = transcript.turns[turn].text
+    text = spoken(transcript.turns[turn].text)
     exchange = exchange_at(transcript, turn)
-    return " ".join(
-        words
-        for span in sentences(text)
-        if (words := span.of(text)) not in against
-        and not detect(replace(exchange, reply=words), FAULTS)
-    )
+    kept: list[str] = []
+    cut = text == NOTHING
+    for span in sentences(text):
+        words = span.of(text)
+        faulty = words in against or detect(replace(exchange, reply=words), FAULTS)
+        cut = bool(faulty) or (cut and _GOES_ON.match(words) is not None)
+        if not cut:
+            kept.append(words)
+    return " ".join(kept)
 
 
 def _goes_last(step: Step) -> bool:
@@ -234,7 +243,8 @@ def _with(
     parts = (kept, fresh) if _goes_last(step) else (fresh, kept)
     text = " ".join(part for part in parts if part)
     name = transcript.customer_name.split(" ")[0] or "the customer"
-    reason = _what_is_better(text, transcript, turn, step, name, against)
+    # Of what the grader holds against the reply nothing was kept.
+    reason = _what_is_better(text, transcript, turn, step, name, cut=bool(against))
     if not reason:
         return None
     original = transcript.turns[turn].text
@@ -248,16 +258,17 @@ def _scripted_sentences(persona: Persona | None) -> list[str]:
     return [span.of(text) for text in said for span in sentences(text)]
 
 
+def _wanted(step: Step) -> list[str]:
+    """The signals that show a step; none where they are what should not be done."""
+    if step.direction == "lower_is_better":
+        return []
+    return [s for check in step.checks if check.counts == "for" for s in check.signals]
+
+
 def _starters(step: Step, transcript: Transcript, turn: int) -> list[str]:
     """Beginnings for what the reply lacks, the step's most telling signals first."""
     there = detect(exchange_at(transcript, turn))
-    lacking = [
-        signal
-        for check in step.checks
-        if check.counts == "for"
-        for signal in check.signals
-        if signal in STARTERS and signal not in there
-    ]
+    lacking = [one for one in _wanted(step) if one in STARTERS and one not in there]
     by_turns = zip_longest(*(STARTERS[signal] for signal in dict.fromkeys(lacking)))
     found = [starter for row in by_turns for starter in row if starter]
     return list(dict.fromkeys(found))[:ATTEMPTS] or [""]
@@ -330,24 +341,32 @@ def _what_is_better(
     turn: int,
     step: Step,
     name: str,
-    against: Collection[str],
+    *,
+    cut: bool,
 ) -> str:
-    """What the rewrite gains, in words; empty when it gains nothing or has a fault."""
+    """What the rewrite gains, in words; empty when it gains nothing, loses help or has a fault.
+
+    ``cut``: words that counted against the reply are gone.
+    """
     if not 8 <= len(text.split()) <= LONGEST_REWRITE_WORDS:
         return ""
     before = detect(exchange_at(transcript, turn))
     after = detect(replace(exchange_at(transcript, turn), reply=text))
-    if any(fault in after for fault in FAULTS):
+    if any(fault in after for fault in FAULTS) or any(
+        signal in before and signal not in after for signal in HELPS
+    ):
         return ""
-    wanted = [s for check in step.checks if check.counts == "for" for s in check.signals]
+    wanted = _wanted(step)
     gains = [g for g in [*wanted, *GAINS] if g in GAINS and g in after and g not in before]
     healed = [f for f in FAULTS if f in before and f not in after]
     if wanted and not any(gain in wanted for gain in gains):
         return ""
-    if not gains and not healed and not against:
+    if not gains and not healed and not cut:
         return ""
     gains = [gain for gain in gains if SAID_BY.get(gain) not in gains]
-    gone = [FAULTS[f] for f in healed] or [NOTHING_AGAINST] * bool(against)
+    gone = [FAULTS[f] for f in healed]
+    if cut and "blames" not in healed:
+        gone.insert(0, LEAVES_OUT)
     said = [*gone, *(GAINS[g] for g in dict.fromkeys(gains))][:3]
     return _listed([phrase.format(name=name) for phrase in said])
 

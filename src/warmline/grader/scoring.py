@@ -106,7 +106,7 @@ class StepReading:
     ``strengths`` has each check's strength in each turn, and for the session. ``learned`` has, for
     each turn that the learned judge could read, how near it is to the step's highest level, 0 to
     1. ``signs`` is what a head weighs; ``applies`` how likely the step applies, None for surely.
-    ``spoilt``: something was said that is the step's lowest level, whatever else was. ``faulty``
+    ``spoilt``: something was said that makes it the step's lowest level. ``faulty``
     are the sentences that the learned judge holds against the step, the worst first.
     """
 
