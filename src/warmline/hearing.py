@@ -57,22 +57,21 @@ _AT_THE_PLAY = re.compile(
     re.IGNORECASE,
 )
 
-#: How far a trait must be reached, from 0 to 1, for its cue to count. Chosen on 95 replies that the
-#: judge had not seen: warm ones give most of these cues, about one in ten of the stock ones gives
-#: any one of them, and none of the cold ones. Chosen anew since on labelled replies held out:
-#: listening (3 of 100 stock ones give it) and the three that hurt (found in about half of the
-#: replies that hold them, and in 1 of 100 others at most).
+#: How far a trait must be reached, from 0 to 1, for its cue to count. Chosen on replies that the
+#: judge had not seen. Warm ones give most of these cues, and of 100 stock ones 7 at most give any
+#: one of them. Those that hurt are found in a quarter to a half of the replies that hold them, and
+#: in 1 of 100 others at most: better to miss some than to rebuff a kind agent.
 CUE_OF: Mapping[str, tuple[str, float]] = {
-    "acknowledge": ("acknowledges_feeling", 0.5),
+    "acknowledge": ("acknowledges_feeling", 0.45),
     "listen": ("paraphrases", 0.55),
-    "perspective": ("withholds_judgement", 0.6),
+    "perspective": ("withholds_judgement", 0.55),
     "ask": ("open_question", 0.6),
     "own": ("takes_ownership", 0.65),
     "resolve": ("concrete_step", 0.75),
     "personalise": ("personal", 0.6),
-    "blaming": ("blames", 0.5),
+    "blaming": ("blames", 0.6),
     "minimising": ("minimises", 0.4),
-    "talk-of-self": ("talks_of_self", 0.5),
+    "talk-of-self": ("talks_of_self", 0.6),
 }
 HURTS = frozenset({"blames", "minimises", "talks_of_self"})
 #: What a detector has seen outweighs a hunch: "you shouldn't have had to ask" blames nobody.
