@@ -772,8 +772,7 @@ async def test_real_count_is_rather_too_high_and_learns(real: OpenAIBackend) -> 
 @pytest.mark.model
 async def test_real_speed(real: OpenAIBackend) -> None:
     speed = await real.measure_speed()
-    assert speed.reads > 1
-    assert speed.writes > 0.5
+    assert speed.reads > speed.writes > 0
 
 
 @pytest.mark.model

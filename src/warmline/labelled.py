@@ -134,15 +134,28 @@ def read_scenes(folder: Path) -> list[LabelledScene]:
     Raises:
         FileProblems: with the line that cannot be used, or if there is nothing.
     """
-    scenes = []
-    for file in sorted(folder.glob("*.jsonl")):
-        for number, data in _lines(file):
-            try:
-                scenes.append(LabelledScene.model_validate(data))
-            except ValidationError as error:
-                raise _problems(file, number, error) from error
-    if not scenes:
+    return [scene for scenes in read_scene_files(folder).values() for scene in scenes]
+
+
+def read_scene_files(folder: Path) -> dict[str, list[LabelledScene]]:
+    """The same file by file, by their names without the ending.
+
+    Raises:
+        FileProblems: see `read_scenes`.
+    """
+    files = {file.stem: _scenes_of(file) for file in sorted(folder.glob("*.jsonl"))}
+    if not any(files.values()):
         raise FileProblems([Problem(folder, 1, "", "no labelled conversations here")])
+    return files
+
+
+def _scenes_of(file: Path) -> list[LabelledScene]:
+    scenes = []
+    for number, data in _lines(file):
+        try:
+            scenes.append(LabelledScene.model_validate(data))
+        except ValidationError as error:
+            raise _problems(file, number, error) from error
     return scenes
 
 

@@ -19,7 +19,14 @@ from warmline.grader.judging import Reading
 from warmline.grader.learned import LearnedJudge, Model, Weights, shipped_judge
 from warmline.grader.scoring import Grade, StepGrade
 from warmline.grader.training import TrainingTable, reply_table, sentence_table
-from warmline.labelled import LabelledScene, Quality, exchanges, read_faults, read_scenes
+from warmline.labelled import (
+    LabelledScene,
+    Quality,
+    exchanges,
+    read_faults,
+    read_scene_files,
+    read_scenes,
+)
 from warmline.library import Entry, Library
 from warmline.rubric import Rubric, Step
 from warmline.traits import STEP_TRAITS
@@ -119,16 +126,20 @@ async def on_own_set(
     return found
 
 
-async def on_kept_back(folder: Path, rubric: Entry[Rubric]) -> Sessions:
+async def on_kept_back(folder: Path, rubric: Entry[Rubric]) -> dict[str, Sessions]:
     """Grade whole sessions that no judge was ever trained on, by the shipped judge.
 
+    What was found is told for each file of the folder (see `read_scene_files`).
+
     Raises:
-        FileProblems: if they cannot be read.
+        FileProblems: if one cannot be read.
     """
-    found = Sessions()
+    found = {}
     grader = Grader(None, rubric, MemoryBook())
-    for _, one in itertools.groupby(read_scenes(folder), key=lambda session: session.scene):
-        await _grade_scene(found, list(one), grader)
+    for name, scenes in read_scene_files(folder).items():
+        found[name] = Sessions()
+        for _, one in itertools.groupby(scenes, key=lambda session: session.scene):
+            await _grade_scene(found[name], list(one), grader)
     return found
 
 

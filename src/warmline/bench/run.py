@@ -69,7 +69,8 @@ class GraderBench:
             "share_blind": attacked.share(blind=True),
         }
         self.tell("Sessions that were kept back")
-        self.found["kept back"] = asdict(await on_kept_back(self.kept_back, core))
+        kept_back = await on_kept_back(self.kept_back, core)
+        self.found["kept back"] = {name: asdict(one) for name, one in kept_back.items()}
         if own_set:
             self.tell("The own labelled set, one scene at a time")
             own = await on_own_set(self.labelled, core, self.tell)
@@ -178,8 +179,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         for name, kappa in own["without"].items():
             yield f"  {name}: mean {kappa:.3f} (ten parts)"
         yield from _sessions(own)
-    if kept_back := found.get("kept back"):
-        yield "Sessions that no judge was trained on:"
+    for name, kept_back in found.get("kept back", {}).items():
+        yield f"Sessions that no judge was trained on, {name}:"
         yield from _sessions(kept_back)
     if weak_strong := found.get("pairs"):
         yield "Weak and strong pairs of the rubrics, the strong one valued higher:"
