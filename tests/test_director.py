@@ -252,9 +252,19 @@ REACTIONS: list[dict[str, Any]] = [
 def test_what_was_heard_is_reacted_to_and_a_question_only_where_it_hurts(
     reply: str, mood: str, says: str
 ) -> None:
-    persona = bare(MARJORIE, reactions=REACTIONS)
-    _, direction = talk(persona, reply, state=at(mood))
-    assert direction.reacts == says
+    *others, to_nothing = REACTIONS
+    for reactions in ([*others, to_nothing], [to_nothing, *others]):
+        persona = bare(MARJORIE, reactions=reactions)
+        _, direction = talk(persona, reply, state=at(mood))
+        assert direction.reacts == says
+
+
+@pytest.mark.parametrize("persona", PERSONAS.values(), ids=list(PERSONAS))
+def test_every_customer_says_of_a_strange_message_that_it_is_one(persona: Persona) -> None:
+    says = {line for one in persona.reactions if "orders_the_model" in one.to for line in one.says}
+    for mood in persona.moods:
+        _, direction = talk(persona, ORDER, state=at(mood))
+        assert direction.whole or direction.reacts in says
 
 
 def test_each_line_of_a_reaction_is_said_once_and_the_reply_says_which_is_first() -> None:

@@ -312,10 +312,11 @@ def _reaction(
 ) -> str:
     """What the author has the customer say back; empty where nothing new is left.
 
-    Among several reactions the first in the file is said. With a ``question``, only an answer to
-    what it is about is a reaction to being asked; without, only what answers any question.
+    Among several reactions the first in the file is said, and those to nothing come last. With a
+    ``question``, only an answer to what it is about is a reaction to being asked; without, only
+    what answers any question.
     """
-    for reaction in persona.reactions:
+    for reaction in sorted(persona.reactions, key=lambda one: "nothing" in one.to):
         if heard.isdisjoint(reaction.to) or state.mood not in persona.reacts_at(reaction):
             continue
         if "asked" in heard and not (
