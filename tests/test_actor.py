@@ -273,6 +273,12 @@ async def test_a_small_model_leaves_a_reaction_to_its_author(ends: str) -> None:
     assert backend.requests == []
 
 
+async def test_two_sentences_without_full_stops_do_not_run_into_one() -> None:
+    direction = Direction(mood="glad", reacts="that helps", ends="hang on, the kettle")
+    shown, _ = await brief(direction=direction)
+    assert "".join(shown) == "that helps. hang on, the kettle"
+
+
 async def test_where_no_answer_passes_the_author_has_one() -> None:
     shown, _ = await brief(
         *[AS_THE_AGENT] * 3, direction=Direction(mood="glad", otherwise="I couldn't tell you.")

@@ -249,7 +249,9 @@ async def speak(
 
 def _added(spoken: Spoken, words: str) -> str:
     """Put authored words at the end of a line; returns the piece that is shown."""
-    piece = f" {words}" if spoken.text else words
+    # Some customers write without full stops; two of their sentences need one between them.
+    gap = ". " if spoken.text[-1:].isalnum() else " "
+    piece = f"{gap}{words}" if spoken.text else words
     if spoken.source == "model":
         spoken.source = "script and model" if spoken.text else "script"
     spoken.text += piece
