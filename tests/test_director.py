@@ -326,6 +326,11 @@ def test_what_is_not_told_yet_is_turned_aside_and_a_guess_is_answered() -> None:
     state, direction = talk(persona, ask, state=at("softer"))
     assert state.released == ("his-voice",)
     assert direction.begins.startswith("I do still ring his number")
+    ask = "There may be a voicemail kept there. Is there anything on it that matters to you?"
+    _, direction = talk(persona, ask, state=at("softer"))
+    assert direction.begins.startswith("I do still ring his number")
+    _, direction = talk(persona, "There may be a voicemail kept there.", state=at("softer"))
+    assert not direction.begins
 
 
 def test_at_every_second_statement_a_line_of_the_mood_is_brought_up_once() -> None:

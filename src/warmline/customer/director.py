@@ -111,7 +111,9 @@ def direct(
     )
 
     question = _question(exchange.reply, found)
-    fact = _fact_to_tell(persona, moved, question, cues)
+    # Who asks about a thing has often named it in the sentence before.
+    asking = exchange.reply if question else ""
+    fact = _fact_to_tell(persona, moved, question, asking, cues)
     earned = fact is not None and fact.reveal != "freely"
     ended = _ending(persona, moved, cues)
     over_time = moved.replies >= persona.ending.longest.turns
@@ -130,7 +132,7 @@ def direct(
     otherwise = _reaction(persona, moved, {"asked"}, exchange) if question else ""
     if fact is not None:
         after = moved.model_copy(update={"released": (*moved.released, fact.id)})
-        guessed = any(mentions(question, word) for word in fact.giveaways)
+        guessed = _guessed(fact, asking)
         if question and (guessed or fact.reveal != "when_heard"):
             return after, Direction(mood=moved.mood, begins=fact.says)
         return after, Direction(mood=moved.mood, note=note, reacts=reacts, ends=fact.says)
@@ -237,9 +239,12 @@ def _question(reply: str, found: Found) -> str:
 
 
 def _fact_to_tell(
-    persona: Persona, state: CustomerState, question: str, cues: set[str]
+    persona: Persona, state: CustomerState, question: str, asking: str, cues: set[str]
 ) -> Fact | None:
-    """The fact whose condition is met: one that was asked for, else one earned, else a free one."""
+    """The fact whose condition is met: one that was asked for, else one earned, else a free one.
+
+    ``asking`` is the whole reply around a ``question``, and empty without one.
+    """
     rank = persona.rank(state.mood)
     open_facts = [
         fact
@@ -251,8 +256,7 @@ def _fact_to_tell(
     for fact in open_facts:
         if fact.reveal == "when_asked" and any(mentions(question, w) for w in fact.asked_about):
             return fact
-        if fact.reveal == "when_heard" and any(mentions(question, w) for w in fact.giveaways):
-            # Guessed by somebody who may know it.
+        if fact.reveal == "when_heard" and _guessed(fact, asking):
             return fact
     if cues & HEARD and not cues.intersection(persona.hardens):
         for fact in open_facts:
@@ -271,6 +275,11 @@ def _fact_to_tell(
     if not about and "open_question" in cues and set(content_words(question)) <= ABOUT_ALL:
         about = free
     return about[0] if about else None
+
+
+def _guessed(fact: Fact, asking: str) -> bool:
+    """Whether a reply that asks something names what the fact is about."""
+    return any(mentions(asking, word) for word in fact.giveaways)
 
 
 def _moment(persona: Persona, state: CustomerState, cues: set[str]) -> Moment | None:
