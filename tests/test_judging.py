@@ -11,7 +11,7 @@ from warmline.errors import TooLittle
 from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.evidence import Quote, stands_verbatim
 from warmline.grader.grading import Grader, MemoryBook
-from warmline.grader.judging import NO_PRAISE, OWN_SIGNS, Reading
+from warmline.grader.judging import NO_PRAISE, OWN_SIGNS, Reading, _worst
 from warmline.grader.learned import shipped_judge
 from warmline.grader.scoring import Grade, StepGrade
 from warmline.grader.spoken import as_spoken
@@ -310,3 +310,45 @@ def test_among_kind_replies_blame_has_to_be_plainer(library: Library) -> None:
         ]
         assert cold.spoils(step), words
         assert warm.spoils(step) == among_warm, words
+
+
+def kind_session(last: str) -> Transcript:
+    said = (
+        ("My late husband's line has been charged again, though I told you in June that he died.",
+         "I'm so sorry, Marjorie. You rang in June, you were told it was closed, and his name came "
+         "again on Monday. That must hurt."),
+        ("I do not like to make a fuss, but each time his name comes up it knocks me sideways.",
+         "I'll close Ronald's line today and refund both charges, and I'll ring you on Friday to "
+         "check that it's done."),
+        ("I have been promised things before.", last),
+    )  # fmt: skip
+    turns = [
+        turn
+        for heard, reply in said
+        for turn in (Turn(role="customer", text=heard), Turn(role="agent", text=reply))
+    ]
+    return Transcript(id="kind", turns=turns)
+
+
+async def test_who_blames_themselves_does_not_talk_down_to_the_customer(library: Library) -> None:
+    """A reply about what "we should have done" reads like blame, though no sentence of it does."""
+    ours, theirs = (
+        kind_session(f"{who} should have closed it in June and {who.lower()} didn't.")
+        for who in ("We", "You")
+    )
+    read = Reading(shipped_judge(), ours)
+    assert read.values[5]["blaming"] > 0.5 > 0.2 > read._blamed(5)
+    grader = Grader(None, library.rubric("core"), MemoryBook())
+    levels = [by_id(await graded(grader, one))["respect"].level or 0 for one in (ours, theirs)]
+    assert levels[0] >= 3 > levels[1] >= 1
+
+
+def test_the_surer_it_is_that_a_sentence_is_for_somebody_else_the_less_it_counts() -> None:
+    whole = {"respect": 0.8, "blaming": 0.1}
+    without = {"respect": 0.4, "blaming": 0.5}
+    for counts, respect, blaming in ((0.0, 0.8, 0.1), (0.25, 0.7, 0.2), (1.0, 0.4, 0.5)):
+        ways = [(whole, 1.0), (without, counts)]
+        assert _worst("respect", ways) == pytest.approx(respect)
+        assert _worst("blaming", ways) == pytest.approx(blaming)
+    # A reading without it that is better changes nothing.
+    assert _worst("respect", [(without, 1.0), (whole, 1.0)]) == pytest.approx(0.4)

@@ -13,6 +13,7 @@ from warmline.grader.checks import WHOLE_SESSION, Answer
 from warmline.grader.evidence import Quote
 from warmline.grader.scoring import (
     ANCHORS,
+    WORST_COUNTS,
     StepGrade,
     StepReading,
     StepStatus,
@@ -269,14 +270,19 @@ def test_a_rubric_finds_its_steps_by_id() -> None:
         RUBRIC.step("nowhere")
 
 
-def test_nobody_fails_outright_for_a_fault_that_cannot_be_shown() -> None:
+@pytest.mark.parametrize(("fails_below", "at_least"), [(None, 3), (2, 3), (4, 4)])
+def test_nobody_is_marked_down_for_a_fault_that_cannot_be_shown(
+    fails_below: int | None, at_least: int
+) -> None:
     faults = [check.model_copy(update={"counts": "against"}) for check in HEAR.checks]
-    watching = HEAR.model_copy(update={"checks": faults, "auto_fail_below": 2})
+    watching = HEAR.model_copy(update={"checks": faults, "auto_fail_below": fails_below})
     found = StepReading(watching, learned={1: 0.0, 3: 0.05})
     assert found.watches_for_faults
-    assert grade_step(found, []).level == 2
+    assert (watching.lowest, watching.highest) == (1, 5)
+    kind = [Quote(turn=1, quote="Take your time.", shows="for")]
+    assert grade_step(found, []).level == grade_step(found, kind).level == at_least
     shown = [Quote(turn=1, quote="That's on you.", shows="against")]
-    assert grade_step(found, shown).level == 1
+    assert grade_step(found, [*kind, *shown]).level == 1
     # What was left undone needs no words to be shown.
     assert grade_step(StepReading(HEAR, learned={1: 0.0, 3: 0.05}), []).level == 1
 
@@ -284,6 +290,7 @@ def test_nobody_fails_outright_for_a_fault_that_cannot_be_shown() -> None:
 def test_the_worst_turns_count_and_not_a_single_one_of_many() -> None:
     worst = HEAR.model_copy(update={"over_turns": "worst"})
     few = StepReading(worst, learned={1: 0.0, 3: 0.6, 5: 0.9})
-    assert few.learned_value() == pytest.approx((0.0 + 0.5) / 2)
+    assert few.learned_value() == pytest.approx(WORST_COUNTS * 0.0 + (1 - WORST_COUNTS) * 0.5)
     many = StepReading(worst, learned=dict.fromkeys(range(1, 12, 2), 0.6) | {13: 0.0})
-    assert many.learned_value() == pytest.approx((0.4 + 3.6 / 7) / 2)
+    expected = WORST_COUNTS * 0.4 + (1 - WORST_COUNTS) * 3.6 / 7
+    assert many.learned_value() == pytest.approx(expected)

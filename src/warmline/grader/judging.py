@@ -51,9 +51,11 @@ OWN_SIGNS = 3
 
 
 #: A sentence more likely than this meant for somebody else is not read; one that may be, by the
-#: second figure, is read twice: with it and without.
+#: second figure, is read twice: with it and without. What the second reading shows counts the more
+#: the likelier that is, and in full from the third figure on.
 STRANGER = 0.5
 DOUBTFUL = 0.15
+MUCH_DOUBTED = 0.4
 DOUBTFUL_AFTER = 0.01
 
 
@@ -64,11 +66,18 @@ def judges_occasion(step: Step) -> bool:
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A sentence of a reply: whether it may be meant for somebody else, and what it shows."""
+    """A sentence of a reply: how far to doubt that it is for the customer, and what it shows."""
 
     span: Span
-    doubtful: bool
+    doubt: float
     shows: Values
+
+
+def _worst(trait: str, readings: Sequence[tuple[Values, float]]) -> float:
+    """The lowest value of a trait, or a fault's highest, on the way from the first reading."""
+    whole = readings[0][0][trait]
+    ways = (whole + counts * (values[trait] - whole) for values, counts in readings)
+    return max(ways) if trait in FAULTS else min(ways)
 
 
 class Reading:
@@ -81,7 +90,7 @@ class Reading:
         self.transcript = transcript = as_spoken(transcript)
         self.kept = {turn: self._meant_for_the_customer(turn) for turn in turns}
         self.exchanges = {
-            turn: self._exchange(turn, [one for one in self.kept[turn] if one.doubtful])
+            turn: self._exchange(turn, [one for one in self.kept[turn] if one.doubt])
             for turn in turns
         }
         self.values = self._read()
@@ -110,9 +119,11 @@ class Reading:
             after = (before is not None and number >= before) or any(
                 one >= STRANGER for one in strange[:number]
             )
-            limit = DOUBTFUL_AFTER if after else DOUBTFUL
-            doubtful = strange[number] >= limit or place in empty
-            found.append(_Sentence(spans[number], doubtful, shown[number]))
+            if place in empty or (after and strange[number] >= DOUBTFUL_AFTER):
+                doubt = 1.0
+            else:
+                doubt = (strange[number] - DOUBTFUL) / (MUCH_DOUBTED - DOUBTFUL)
+            found.append(_Sentence(spans[number], min(1.0, max(0.0, doubt)), shown[number]))
         return found
 
     def _exchange(self, turn: int, left_out: Sequence[_Sentence]) -> Exchange:
@@ -123,41 +134,41 @@ class Reading:
             return replace(whole, reply=folded(whole.reply))
         return replace(whole, reply=folded("\n".join(one.span.of(whole.reply) for one in kept)))
 
-    def _readings(self, turn: int) -> list[Exchange]:
-        """The ways to read a turn; only one where no sentence is in doubt.
+    def _readings(self, turn: int) -> list[tuple[Exchange, float]]:
+        """The ways to read a turn, the whole of it first; each with how far it counts, 0 to 1.
 
-        Words for somebody else are mostly put before or after what was meant for the customer, and
-        drag what stands beside them into doubt. So what is in doubt is left out bit by bit, from
-        the end and from the beginning: one of these readings is the reply as it was without them.
+        Where no sentence is in doubt there is only the first. Words for somebody else are mostly
+        put before or after what was meant for the customer, and drag what stands beside them into
+        doubt. So what is in doubt is left out bit by bit, from the end and from the beginning: one
+        of these readings is the reply as it was without them.
         """
-        doubtful = [one for one in self.kept[turn] if one.doubtful]
+        doubtful = [one for one in self.kept[turn] if one.doubt]
         number = len(doubtful)
-        cuts = [doubtful[at:] for at in range(number + 1)]
+        cuts = [doubtful[at:] for at in range(number, -1, -1)]
         cuts += [doubtful[:at] for at in range(1, number)]
-        readings = [self._exchange(turn, cut) for cut in cuts]
-        # A reply of which nothing is beyond doubt is worth no more than one that says nothing.
-        return [
-            replace(one, reply=NEUTRAL_REPLY) if not one.reply and self.kept[turn] else one
-            for one in readings
-        ]
+        readings = []
+        for cut in cuts:
+            one = self._exchange(turn, cut)
+            if not one.reply and self.kept[turn]:
+                # Nothing beyond doubt is worth no more than a reply that says nothing.
+                one = replace(one, reply=NEUTRAL_REPLY)
+            readings.append((one, max((sentence.doubt for sentence in cut), default=1.0)))
+        return readings
 
     def _read(self) -> dict[int, Values]:
         """The values of each turn that holds something to read, in a language the judge knows.
 
         A sentence that may or may not be meant for the customer can take from a reply, and never
-        add to it: of the readings with and without, the lowest one counts.
+        add to it: of the readings with and without, the lowest one counts, as far as it counts.
         """
-        ways = [(turn, one) for turn in self.exchanges for one in self._readings(turn)]
-        read = self.judge.read([one for _, one in ways])
-        found: dict[int, list[Values]] = {}
-        for (turn, _), values in zip(ways, read, strict=True):
+        ways = [(turn, *way) for turn in self.exchanges for way in self._readings(turn)]
+        read = self.judge.read([one for _, one, _ in ways])
+        found: dict[int, list[tuple[Values, float]]] = {}
+        for (turn, _, counts), values in zip(ways, read, strict=True):
             if values:
-                found.setdefault(turn, []).append(values)
+                found.setdefault(turn, []).append((values, counts))
         return {
-            turn: {
-                trait: (max if trait in FAULTS else min)(one[trait] for one in readings)
-                for trait in readings[0]
-            }
+            turn: {trait: _worst(trait, readings) for trait in readings[0][0]}
             for turn, readings in found.items()
         }
 
@@ -176,17 +187,17 @@ class Reading:
             turns = called_for or turns
         found = {}
         for turn in turns:
-            good = fmean(self._good(trait, self.values[turn]) for trait in step.borrows)
+            good = fmean(self._good(trait, turn) for trait in step.borrows)
             found[turn] = good if step.direction == "higher_is_better" else 1 - good
         return found
 
-    @staticmethod
-    def _good(trait: str, values: Values) -> float:
+    def _good(self, trait: str, turn: int) -> float:
+        values = self.values[turn]
         if trait in FAULTS:
             return 1 - values[trait]
         if trait == "respect":
             # Blame is what takes a customer's dignity first, whatever polite words surround it.
-            return max(0.0, values[trait] - BLAME_WEIGHS * values["blaming"])
+            return max(0.0, values[trait] - BLAME_WEIGHS * self._blamed(turn))
         if trait == "close":
             # A last reply that closes nothing was no good close, however kind it is.
             closing = min(1.0, values["closing"] / CLOSING_SURE)
@@ -276,12 +287,13 @@ class Reading:
             return False
         if not self._ranked(["blaming"], BLAME_QUOTED):
             return False
-        innocent = prod(
-            1 - max((likely for likely, _ in self._faults(turn, ["blaming"])), default=0.0)
-            for turn in self.values
-        )
+        innocent = prod(1 - self._blamed(turn) for turn in self.values)
         dignity = fmean(values["respect"] for values in self.values.values())
         return 1 - innocent >= PLAIN_BLAME + SURER_OF_THE_KIND * dignity
+
+    def _blamed(self, turn: int) -> float:
+        """How likely a turn blames the customer, by its words and by one sentence of them."""
+        return max((likely for likely, _ in self._faults(turn, ["blaming"])), default=0.0)
 
     def _ranked(self, faults: Sequence[str], least: float) -> list[Quote]:
         """The sentences that show one of the faults clearly enough, the clearest first."""

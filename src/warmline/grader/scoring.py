@@ -31,11 +31,16 @@ APPLIES_ABOVE = 0.5
 ANCHORS = (0.1, 0.85)
 #: What the checks of a step that mostly watches for faults are worth when none is found.
 WITHOUT_FAULT = 0.6
+#: What any such step is worth at least where no words can be shown that hold a fault.
+FAULTLESS = 0.5
 #: How much the best turn counts beside the others, where the best one counts: a single good
 #: sentence in a bad conversation is not the whole of it.
 BEST_COUNTS = 0.85
-#: The share of turns that are the worst ones, where the worst count.
+#: The share of turns that are the worst ones, where the worst count; and how much they count beside
+#: the others. The worst single turn of many is often a misreading, so that they count for less than
+#: by half. Chosen on whole labelled sessions, held out.
 WORST_SHARE = 1 / 3
+WORST_COUNTS = 0.35
 #: The learned judge's share where the model was asked as well and no head weighs them.
 LEARNED_SHARE = 0.75
 #: What is left of the total where a step fails outright: so much is undone by it.
@@ -139,9 +144,8 @@ class StepReading:
             case "best":
                 return BEST_COUNTS * max(values) + (1 - BEST_COUNTS) * fmean(values)
             case "worst":
-                # The worst single turn of many is often a misreading.
                 worst = sorted(values)[: ceil(len(values) * WORST_SHARE)]
-                return (fmean(worst) + fmean(values)) / 2
+                return WORST_COUNTS * fmean(worst) + (1 - WORST_COUNTS) * fmean(values)
             case "last":
                 return self.learned[max(self.learned)]
             case "whole":
@@ -283,10 +287,9 @@ def grade_step(
     if not reading.learned and all(UNCLEAR_BAND[0] <= v <= UNCLEAR_BAND[1] for v in known):
         return result("unclear", reason="The signs point neither way.")
     level = level_of(value, step)
-    limit = step.auto_fail_below
-    if limit is not None and level < limit and reading.watches_for_faults:
-        # Nobody fails outright for a fault that cannot be shown to them.
-        level = level if any(quote.shows == "against" for quote in evidence) else limit
+    if reading.watches_for_faults and not any(quote.shows == "against" for quote in evidence):
+        # Its low levels say that a fault was made: they are given only for one that can be shown.
+        level = max(level, level_of(FAULTLESS, step), step.auto_fail_below or step.lowest)
     needs_words = (
         value > SHOWN_ABOVE and not reading.watches_for_faults
         if reading.learned
