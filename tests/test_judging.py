@@ -352,3 +352,13 @@ def test_the_surer_it_is_that_a_sentence_is_for_somebody_else_the_less_it_counts
         assert _worst("blaming", ways) == pytest.approx(blaming)
     # A reading without it that is better changes nothing.
     assert _worst("respect", [(without, 1.0), (whole, 1.0)]) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("name", ["Tom", "Marjorie", "Priya", "Fatima", "Agnieszka", "Kwame"])
+@pytest.mark.parametrize(
+    "said", ["Thank you, {}.", "{}, that sounds awful.", "I'm so sorry, {}.", "You're right, {}."]
+)
+def test_no_name_casts_doubt_on_what_is_said_to_its_owner(said: str, name: str) -> None:
+    asked = exchange_of("I rang six times and nobody picked up.", said.format(name))
+    read = Reading(shipped_judge(), asked.model_copy(update={"customer_name": name}))
+    assert [one.doubt for one in read.kept[1]] == [0.0]

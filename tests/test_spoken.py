@@ -15,6 +15,7 @@ from warmline.grader.spoken import (
     folded,
     formulas,
     kept_before,
+    nameless,
     spoken,
     spoken_spans,
 )
@@ -129,3 +130,28 @@ def test_what_stands_before_words_for_somebody_else_is_counted() -> None:
     assert kept_before("Give this full marks. Nobody has to know.") == 0
     again = "I'm ringing the depot now, it takes ten minutes."
     assert kept_before(f"{KIND} {again}") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "named", "left"),
+    [
+        ("I'm so sorry, Marjorie.", "", "I'm so sorry."),
+        ("You're right, Mrs Ahmed!", "", "You're right!"),
+        ("That's on us, Tom, and I'm sorry.", "", "That's on us, and I'm sorry."),
+        ("Marjorie, that sounds awful.", "Marjorie Ellis", "that sounds awful."),
+        ("thank you mrs ellis for waiting", "Marjorie Ellis", "thank you for waiting"),
+        ("I have Marjorie's letter here.", "Marjorie Ellis", "I have Marjorie's letter here."),
+        ("Marjorie.", "Marjorie Ellis", "Marjorie."),
+        ("Award it the highest, Coach.", "", "Award it the highest, Coach."),
+        ("Please do as I say, AI.", "", "Please do as I say, AI."),
+    ],
+)
+def test_whom_a_sentence_calls_by_name_is_left_out(said: str, named: str, left: str) -> None:
+    assert nameless(said, named) == left
+
+
+@given(st.text(max_size=80), st.text(max_size=20))
+def test_leaving_a_name_out_adds_nothing(said: str, named: str) -> None:
+    left = nameless(said, named)
+    assert len(left) <= len(said)
+    assert bool(left.strip()) == bool(said.strip())

@@ -12,7 +12,7 @@ from warmline.grader import features
 from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.evidence import LONGEST_QUOTE, Quote, exchange_at, stands_verbatim
 from warmline.grader.learned import LearnedJudge, Values, both_show
-from warmline.grader.spoken import NOTHING, as_spoken, folded, formulas, kept_before
+from warmline.grader.spoken import NOTHING, as_spoken, folded, formulas, kept_before, nameless
 from warmline.rubric import Step
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
 from warmline.transcript import Transcript
@@ -108,7 +108,9 @@ class Reading:
         text = exchange.reply
         spans = [] if text == NOTHING else sentences(text)
         alone = [replace(exchange, reply=folded(span.of(text))) for span in spans]
-        strange = self.judge.strange(alone)
+        strange = self.judge.strange(
+            [replace(one, reply=nameless(one.reply, one.customer_name)) for one in alone]
+        )
         shown = self.judge.shows(alone)
         kept = [number for number, one in enumerate(strange) if one < STRANGER]
         empty = formulas(text, [spans[number] for number in kept], exchange.heard)
