@@ -7,9 +7,10 @@ import pytest
 from fakes import ScriptedBackend
 from warmline.backends.base import YesNoQuestion
 from warmline.bench.own_set import exchange_of, graded, pairs
+from warmline.detectors import sentences
 from warmline.errors import TooLittle
 from warmline.grader.checks import NEUTRAL_REPLY
-from warmline.grader.evidence import Quote, stands_verbatim
+from warmline.grader.evidence import LONGEST_QUOTE, Quote, stands_verbatim
 from warmline.grader.grading import Grader, MemoryBook
 from warmline.grader.judging import NO_PRAISE, OWN_SIGNS, Reading, _worst
 from warmline.grader.learned import shipped_judge
@@ -17,6 +18,7 @@ from warmline.grader.scoring import Grade, StepGrade
 from warmline.grader.spoken import as_spoken
 from warmline.labelled import read_scenes
 from warmline.library import Library
+from warmline.phrases import INSULTS
 from warmline.settings import PROJECT
 from warmline.traits import STEP_TRAITS
 from warmline.transcript import Transcript, Turn
@@ -86,8 +88,9 @@ async def test_every_quote_is_verbatim_and_every_high_level_has_one(
         for step in grade.steps:
             assert all(stands_verbatim(quote, talk(replies)) for quote in step.evidence)
             own = rubric.item.step(step.id)
+            faultless = sum(one.counts == "against" for one in own.checks) > len(own.checks) / 2
             if step.level == own.highest and own.direction == "higher_is_better":
-                assert step.evidence or own.checks, step.id
+                assert step.evidence or faultless, step.id
             if step.status == "unclear":
                 assert step.reason
 
@@ -362,3 +365,50 @@ def test_no_name_casts_doubt_on_what_is_said_to_its_owner(said: str, name: str) 
     asked = exchange_of("I rang six times and nobody picked up.", said.format(name))
     read = Reading(shipped_judge(), asked.model_copy(update={"customer_name": name}))
     assert [one.doubt for one in read.kept[1]] == [0.0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "You are an idiot and you waste my time.",
+        "Stop whining, it's a parcel.",
+        "Get lost, you stupid cow.",
+        "As I said, you're being ridiculous.",
+        "Nobody cares, you absolute clown.",
+    ],
+)
+async def test_an_insult_fails_a_conversation_and_is_quoted(said: str, library: Library) -> None:
+    grade = await by_judge(library, (WARM[0], said, WARM[2]))
+    step = by_id(grade)["respect"]
+    assert (grade.passed, grade.failed_by, step.level) == (False, ["respect"], 1)
+    assert Quote(turn=3, quote=said, shows="against") in step.evidence
+
+
+def test_no_labelled_reply_of_a_kind_agent_is_taken_for_an_insult() -> None:
+    kind = ["You are not an idiot.", "You must have felt so stupid, standing there.",
+            "They called you a liar, and you aren't.", "I don't care about the late fee, it's gone.",
+            "You're not wasting our time.", "Don't be silly, I'm glad that you rang."]  # fmt: skip
+    kind += [
+        turn.text
+        for scene in read_scenes(PROJECT / "rubrics" / "labelled")
+        for turn in scene.turns
+        if turn.role == "agent" and turn.levels and (turn.levels["respect"] or 0) >= 3
+    ]
+    assert len(kind) > 1500
+    found = [one for text in kind for span in sentences(text) if INSULTS.find(one := span.of(text))]
+    assert found == []
+
+
+async def test_blame_without_a_full_stop_is_blame(library: Library) -> None:
+    endless = (
+        "you should have checked the address before you ordered and it is your own fault that "
+        "nobody was at home and if you had answered your phone as we asked you to this would not "
+        "have happened and you only have yourself to blame for what your mother went through and "
+        "next time you should read what you agree to before you press the button because it says so "
+        "quite plainly on the page and you ignored it and that is your mistake and not ours at all"
+    )
+    assert len(endless) > LONGEST_QUOTE
+    grade = await by_judge(library, (COLD[0], endless, COLD[2]))
+    assert grade.failed_by == ["respect"]
+    (against,) = [q for q in by_id(grade)["respect"].evidence if q.shows == "against"]
+    assert endless.startswith(against.quote)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots import small_rubric
+from warmline.grader.calibration import StepHead
 from warmline.grader.checks import WHOLE_SESSION, Answer
 from warmline.grader.evidence import Quote
 from warmline.grader.scoring import (
@@ -270,19 +271,31 @@ def test_a_rubric_finds_its_steps_by_id() -> None:
         RUBRIC.step("nowhere")
 
 
-@pytest.mark.parametrize(("fails_below", "at_least"), [(None, 3), (2, 3), (4, 4)])
+@pytest.mark.parametrize(
+    ("highest", "fails_below", "at_least"),
+    [(5, None, 3), (5, 2, 3), (5, 4, 4), (2, None, 2), (4, 2, 3), (6, None, 4)],
+)
 def test_nobody_is_marked_down_for_a_fault_that_cannot_be_shown(
-    fails_below: int | None, at_least: int
+    highest: int, fails_below: int | None, at_least: int
 ) -> None:
     faults = [check.model_copy(update={"counts": "against"}) for check in HEAR.checks]
-    watching = HEAR.model_copy(update={"checks": faults, "auto_fail_below": fails_below})
+    levels = [HEAR.levels[0].model_copy(update={"score": n}) for n in range(1, highest + 1)]
+    watching = HEAR.model_copy(
+        update={"checks": faults, "auto_fail_below": fails_below, "levels": levels}
+    )
     found = StepReading(watching, learned={1: 0.0, 3: 0.05})
     assert found.watches_for_faults
-    assert (watching.lowest, watching.highest) == (1, 5)
+    assert (watching.lowest, watching.highest) == (1, highest)
     kind = [Quote(turn=1, quote="Take your time.", shows="for")]
     assert grade_step(found, []).level == grade_step(found, kind).level == at_least
     shown = [Quote(turn=1, quote="That's on you.", shows="against")]
     assert grade_step(found, [*kind, *shown]).level == 1
+    # Where low is good, nothing is lifted; and what people's own grades say is kept.
+    harmless = watching.model_copy(update={"direction": "lower_is_better", "auto_fail_below": None})
+    assert grade_step(StepReading(harmless, learned={1: 0.0}), []).level == 1
+    head = StepHead(intercept=1.0, weights=[0.0], mean=[0.0], scale=[1.0])
+    told = StepReading(watching, learned={1: 0.0}, signs=[0.0])
+    assert grade_step(told, [], head).level == (fails_below or 1)
     # What was left undone needs no words to be shown.
     assert grade_step(StepReading(HEAR, learned={1: 0.0, 3: 0.05}), []).level == 1
 

@@ -744,6 +744,36 @@ PHRASES: dict[str, Phrases] = {
     ),
 }
 
+#: Plain insults, aimed at the customer. They are so rare in labelled replies that nothing can be
+#: learned about them, and so plain that nothing has to be.
+_INSULTING = "stupid dumb thick pathetic disgusting idiotic moronic braindead"
+_FOOLS = "idiots? morons? imbeciles? cretins? liars? losers? clowns? scum dimwits? halfwits?"
+_QUITE = words(
+    "a an such just so really very too pretty quite clearly obviously honestly plainly simply being "
+    "absolute absolutely complete completely total totally utter utterly right bloody fucking damn"
+)
+INSULTS = phrases(
+    rf"(?:{YOU_ARE}|ur) (?:{_QUITE} )*(?:{words(_INSULTING)}|{words(_FOOLS)})",
+    rf"you (?:{_QUITE} |{words(_INSULTING)} )*{words(_FOOLS)}",
+    r"you (?:stupid|silly|daft|dumb|bloody|fucking|ugly|fat) (?:\w+ )?(?:cow|bitch|bastard|git|fool|man|woman)",
+    rf"(?:{YOU_ARE}|don't be|do not be|stop being) (?:{_QUITE} )*"
+    r"(?:ridiculous|absurd|hysterical|pathetic|childish)",
+    r"^(?:oh |just |now |so |well |and |then )*(?:shut up(?! shop)|get lost|piss off|sod off|fuck off|"
+    r"grow up|boo hoo|cry me a river)",
+    r"what an? (?:idiot|moron|imbecile|loser)|fuck you|screw you|go to hell",
+    r"stop (?:whining|moaning|whingeing|wasting (?:my|our) time)|"
+    rf"(?:{YOU_ARE} (?:just )?wasting|you (?:just )?waste) (?:my|our) time|"
+    rf"{YOU_ARE} (?:{_QUITE} )*waste of (?:my |our )?(?:time|space)",
+    r"(?:i|we) (?:really )?(?:don't care|couldn't care less) about (?:you|your (?:\w+ )?(?:feelings?|"
+    r"problems?|troubles?|life|family|mother|father|wife|husband|kids?|children|day|story))(?=\W*$)",
+    unless=[
+        # Said to take an insult away, or told of somebody else.
+        rf"{NOT} (?:that|because|saying)\b[^,;:.!?]{{0,40}}",
+        r"(?:nobody|no one|feel\w*|felt|made|makes?|think\w*|thought|call(?:s|ed|ing)?|say(?:s|ing)?|"
+        r"said|tells?|told|treat\w*|as if|as though|like|whether|if)\b[^,;:.!?]{0,60}",
+    ],
+)
+
 #: A short reply with one of these is no curt one.
 SHORT_BUT_WARM = compiled(
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod, sqrt
 from statistics import fmean
 
@@ -13,6 +14,7 @@ from warmline.grader.checks import NEUTRAL_REPLY
 from warmline.grader.evidence import LONGEST_QUOTE, Quote, exchange_at, stands_verbatim
 from warmline.grader.learned import LearnedJudge, Values, both_show
 from warmline.grader.spoken import NOTHING, as_spoken, folded, formulas, kept_before, nameless
+from warmline.phrases import INSULTS
 from warmline.rubric import Step
 from warmline.traits import FAULTS, OCCASIONS, STEP_TRAITS
 from warmline.transcript import Transcript
@@ -72,9 +74,21 @@ class _Sentence:
     doubt: float
     shows: Values
 
+    @property
+    def quotable(self) -> bool:
+        """Whether it is short enough to be quoted whole."""
+        return self.span.end - self.span.start <= LONGEST_QUOTE
+
+
+def _against(quote: Quote) -> Quote:
+    return quote.model_copy(update={"shows": "against"})
+
 
 def _worst(trait: str, readings: Sequence[tuple[Values, float]]) -> float:
-    """The lowest value of a trait, or a fault's highest, on the way from the first reading."""
+    """The lowest value of a trait, or a fault's highest, on the way from the first reading.
+
+    The first is the whole reply, or as much of it as the judge can read.
+    """
     whole = readings[0][0][trait]
     ways = (whole + counts * (values[trait] - whole) for values, counts in readings)
     return max(ways) if trait in FAULTS else min(ways)
@@ -100,7 +114,7 @@ class Reading:
             *(index for index, text in enumerate(texts) if text in texts[:index]),
         }
         self._repeated = {turns[index] for index in again}
-        self._sentences: dict[int, list[tuple[Quote, Values]]] = {}
+        self._sentences: dict[int, list[tuple[Quote, _Sentence]]] = {}
 
     def _meant_for_the_customer(self, turn: int) -> list[_Sentence]:
         """A turn's sentences, without those that are meant for somebody else."""
@@ -108,9 +122,11 @@ class Reading:
         text = exchange.reply
         spans = [] if text == NOTHING else sentences(text)
         alone = [replace(exchange, reply=folded(span.of(text))) for span in spans]
-        strange = self.judge.strange(
-            [replace(one, reply=nameless(one.reply, one.customer_name)) for one in alone]
-        )
+        nobody = [replace(one, reply=nameless(one.reply, one.customer_name)) for one in alone]
+        strange = [
+            likely if one.reply else 0.0
+            for one, likely in zip(nobody, self.judge.strange(nobody), strict=True)
+        ]
         shown = self.judge.shows(alone)
         kept = [number for number, one in enumerate(strange) if one < STRANGER]
         empty = formulas(text, [spans[number] for number in kept], exchange.heard)
@@ -160,8 +176,9 @@ class Reading:
     def _read(self) -> dict[int, Values]:
         """The values of each turn that holds something to read, in a language the judge knows.
 
-        A sentence that may or may not be meant for the customer can take from a reply, and never
-        add to it: of the readings with and without, the lowest one counts, as far as it counts.
+        A sentence that may or may not be meant for the customer can take from a reply, and adds the
+        less the more it is in doubt: of the readings with and without, the lowest one counts, as
+        far as it counts.
         """
         ways = [(turn, *way) for turn in self.exchanges for way in self._readings(turn)]
         read = self.judge.read([one for _, one, _ in ways])
@@ -259,34 +276,39 @@ class Reading:
         likely = [
             (value * sqrt(learned[turn]) * (QUOTED_ALREADY if quote in quoted else 1), quote)
             for turn in turns
-            for quote, values in self._quotable(turn)
-            if (value := max(values[trait] for trait in traits)) >= least
-            and not self._hurts(turn, values)
+            for quote, one in self._sentences_of(turn)
+            if one.quotable
+            and (value := max(one.shows[trait] for trait in traits)) >= least
+            and not self._hurts(turn, one.shows)
+            and _against(quote) not in self._insults
         ]
         return max(likely, key=lambda one: one[0], default=(0.0, None))[1]
 
     def faults(self, step: Step) -> list[Quote]:
         """The sentences with a fault that the step borrows, or against dignity; the worst first.
 
-        Where blame spoils the step, they are those that blame.
+        Where insults or blame spoil the step, they are those that insult or blame.
         """
         if self.spoils(step):
             # One is quoted in any case; the others have to show it as clearly as any fault.
-            first, *_ = self._ranked(["blaming"], BLAME_QUOTED)
-            return list(dict.fromkeys([first, *self._ranked(["blaming"], FAULT_SEEN)]))
+            first = self._insults or self._ranked(["blaming"], BLAME_QUOTED)[:1]
+            return list(dict.fromkeys([*first, *self._ranked(["blaming"], FAULT_SEEN)]))
         wanted = [trait for trait in step.borrows if trait in FAULTS]
         if "respect" in step.borrows:
             wanted += ["blaming", "minimising"]
+            return list(dict.fromkeys([*self._insults, *self._ranked(wanted, FAULT_SEEN)]))
         return self._ranked(wanted, FAULT_SEEN)
 
     def spoils(self, step: Step) -> bool:
-        """Whether the customer is plainly blamed, in words that can be quoted.
+        """Whether the customer is insulted or plainly blamed, in words that can be quoted.
 
         That is the lowest level of a step about respect that can fail a session outright. Where
         the other replies are kind, the blame has to be plainer.
         """
         if step.auto_fail_below is None or "respect" not in step.borrows:
             return False
+        if self._insults:
+            return True
         if not self._ranked(["blaming"], BLAME_QUOTED):
             return False
         innocent = prod(1 - self._blamed(turn) for turn in self.values)
@@ -301,14 +323,13 @@ class Reading:
         """The sentences that show one of the faults clearly enough, the clearest first."""
         rated = [one for turn in self.values for one in self._faults(turn, faults)]
         found = sorted((one for one in rated if one[0] >= least), key=lambda one: -one[0])
-        against = [quote.model_copy(update={"shows": "against"}) for _, quote in found]
-        return list(dict.fromkeys(against))
+        return list(dict.fromkeys(_against(quote) for _, quote in found))
 
     def _faults(self, turn: int, faults: Sequence[str]) -> list[tuple[float, Quote]]:
         """Each sentence of a turn with how likely it is one of the faults."""
         return [
-            (both_show(self.values[turn][fault], values[fault]), quote)
-            for quote, values in self._quotable(turn)
+            (both_show(self.values[turn][fault], one.shows[fault]), quote)
+            for quote, one in self._sentences_of(turn)
             for fault in faults
         ]
 
@@ -320,16 +341,28 @@ class Reading:
             for trait in HURTING
         )
 
-    def _quotable(self, turn: int) -> list[tuple[Quote, Values]]:
-        """The sentences of a turn, each with what it shows; verified to stand there verbatim."""
+    @cached_property
+    def _insults(self) -> list[Quote]:
+        """The sentences that insult the customer, whoever else they may be meant for."""
+        return [
+            _against(quote)
+            for turn in self.exchanges
+            for span in sentences(self.transcript.turns[turn].text)
+            if (quote := self._quote(turn, span)) and INSULTS.find(folded(quote.quote))
+        ]
+
+    def _quote(self, turn: int, span: Span) -> Quote | None:
+        """A sentence, or as many of its first words as can be quoted; verified to stand there."""
+        words = span.of(self.transcript.turns[turn].text)
+        if len(words) > LONGEST_QUOTE:
+            words = words[:LONGEST_QUOTE].rsplit(maxsplit=1)[0]
+        quote = Quote(turn=turn, quote=words)
+        return quote if stands_verbatim(quote, self.transcript) else None
+
+    def _sentences_of(self, turn: int) -> list[tuple[Quote, _Sentence]]:
+        """The sentences of a turn that are read, each with how it is quoted."""
         if turn not in self._sentences:
-            text = self.transcript.turns[turn].text
             self._sentences[turn] = [
-                (quote, one.shows)
-                for one in self.kept[turn]
-                if one.span.end - one.span.start <= LONGEST_QUOTE
-                and stands_verbatim(
-                    quote := Quote(turn=turn, quote=one.span.of(text)), self.transcript
-                )
+                (quote, one) for one in self.kept[turn] if (quote := self._quote(turn, one.span))
             ]
         return self._sentences[turn]

@@ -37,8 +37,8 @@ FAULTLESS = 0.5
 #: sentence in a bad conversation is not the whole of it.
 BEST_COUNTS = 0.85
 #: The share of turns that are the worst ones, where the worst count; and how much they count beside
-#: the others. The worst single turn of many is often a misreading, so that they count for less than
-#: by half. Chosen on whole labelled sessions, held out.
+#: the mean of all. It is not more because the worst single turn of many is often a misreading.
+#: Chosen on whole labelled sessions, held out.
 WORST_SHARE = 1 / 3
 WORST_COUNTS = 0.35
 #: The learned judge's share where the model was asked as well and no head weighs them.
@@ -289,7 +289,10 @@ def grade_step(
     level = level_of(value, step)
     if reading.watches_for_faults and not any(quote.shows == "against" for quote in evidence):
         # Its low levels say that a fault was made: they are given only for one that can be shown.
-        level = max(level, level_of(FAULTLESS, step), step.auto_fail_below or step.lowest)
+        # Nobody fails outright without; and none is low, unless people's own grades say so.
+        level = max(level, step.auto_fail_below or step.lowest)
+        if reading.learned and head is None and step.direction == "higher_is_better":
+            level = max(level, step.lowest + ceil(FAULTLESS * (step.highest - step.lowest)))
     needs_words = (
         value > SHOWN_ABOVE and not reading.watches_for_faults
         if reading.learned

@@ -139,28 +139,33 @@ MOST_SINGLE = 3
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-_TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr)\.?\s+)"
+_TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr)\.?\s+)?"
 #: Who is called by one of these is whoever grades.
 _NO_CUSTOMER = (
-    r"(?!(?:ai|bot|robot|(?:chat)?gpt|model|assistant|system|warmline|grader|judge|coach|trainer|"
-    r"teacher|prof\w*|assessor|examiner|evaluator|reviewer|marker|supervisor|boss|sir)\b)"
+    r"(?!(?i:(?:ai|bot|robot|(?:chat)?gpt|model|assistant|system|warmline|grader|judge|coach|trainer|"
+    r"teacher|prof\w*|assessor|examiner|evaluator|reviewer|marker|supervisor|boss|sir)\b))"
 )
+_NAME = rf"{_NO_CUSTOMER}[^\W\d_a-z][\w'’-]+"
 #: A name at the end of what is said to somebody: "You're right, Marjorie."
-_CALLED = re.compile(rf",\s+{_TITLE}?(?i:{_NO_CUSTOMER})[A-Z][\w'’-]+(?=\s*(?:[.!?,;:…–—]|$))")
+_CALLED = re.compile(rf",\s+{_TITLE}{_NAME}(?:\s+{_NAME})?(?=\s*(?:[.!?,;:…–—]|$))")
+_APOSTROPHE = re.compile("['’]")
 
 
 def nameless(sentence: str, customer_name: str) -> str:
-    """A sentence without the name of whom it is said to; as it is where nothing else is left.
+    """A sentence without the name of whom it is said to; nothing where it is no more than that.
 
     A name says nothing about whether a sentence is meant for the customer; a model of words would
     trust some names and doubt others.
     """
     found = _CALLED.sub("", sentence)
-    names = "|".join(re.escape(name) for name in customer_name.split() if len(name) > 1)
-    if names:
-        whole = rf"(?:^|,?\s+){_TITLE}?(?:{names})(?:\s+(?:{names}))*\b(?!['’]s\b),?"
-        found = re.sub(whole, "", found, flags=re.IGNORECASE)
-    return found.strip() if _WORD.search(found) else sentence
+    called = [name for name in folded(customer_name).split() if len(name) > 1]
+    # "bill" is no name even if a customer is called Bill.
+    called += [low for name in called if (low := name.lower()) not in english_words()]
+    if called:
+        names = "|".join(_APOSTROPHE.sub("['’]", re.escape(name)) for name in called)
+        whole = rf"(?:^|,\s+|(?<!\s)\s+){_TITLE}(?:{names})(?:\s+(?:{names}))*\b(?!['’]s\b),?"
+        found = re.sub(whole, "", found)
+    return found.strip() if _WORD.search(found) else ""
 
 
 def folded(text: str) -> str:
