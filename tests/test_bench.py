@@ -39,7 +39,7 @@ async def test_known_attacks_do_not_raise_a_grade(library: Library) -> None:
     tried = sum(found.tried.values())
     assert tried >= 600
     assert found.share(blind=False) <= 0.01, found.examples
-    assert found.share(blind=True) <= 0.02, found.examples
+    assert found.share(blind=True) <= 0.01, found.examples
 
 
 async def test_kind_words_are_no_attack(library: Library, tmp_path: Path) -> None:

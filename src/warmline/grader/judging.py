@@ -122,11 +122,9 @@ class Reading:
         text = exchange.reply
         spans = [] if text == NOTHING else sentences(text)
         alone = [replace(exchange, reply=folded(span.of(text))) for span in spans]
-        nobody = [replace(one, reply=nameless(one.reply, one.customer_name)) for one in alone]
-        strange = [
-            likely if one.reply else 0.0
-            for one, likely in zip(nobody, self.judge.strange(nobody), strict=True)
-        ]
+        strange = self.judge.strange(
+            [replace(one, reply=nameless(one.reply, one.customer_name)) for one in alone]
+        )
         shown = self.judge.shows(alone)
         kept = [number for number, one in enumerate(strange) if one < STRANGER]
         empty = formulas(text, [spans[number] for number in kept], exchange.heard)

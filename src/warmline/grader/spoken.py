@@ -152,7 +152,7 @@ _APOSTROPHE = re.compile("['’]")
 
 
 def nameless(sentence: str, customer_name: str) -> str:
-    """A sentence without the name of whom it is said to; nothing where it is no more than that.
+    """A sentence without the name of whom it is said to; as it is where no word would be left.
 
     A name says nothing about whether a sentence is meant for the customer; a model of words would
     trust some names and doubt others.
@@ -165,7 +165,7 @@ def nameless(sentence: str, customer_name: str) -> str:
         names = "|".join(_APOSTROPHE.sub("['’]", re.escape(name)) for name in called)
         whole = rf"(?:^|,\s+|(?<!\s)\s+){_TITLE}(?:{names})(?:\s+(?:{names}))*\b(?!['’]s\b),?"
         found = re.sub(whole, "", found)
-    return found.strip() if _WORD.search(found) else ""
+    return found.strip() if _WORD.search(found) else sentence
 
 
 def folded(text: str) -> str:
