@@ -72,7 +72,7 @@ def test_the_two_commands_are_targets_of_the_makefile(target: str) -> None:
 
 
 @pytest.mark.model
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("line", WARMLINE)
 def test_a_command_of_the_readme_works(line: str, builtin_weights: Path, tmp_path: Path) -> None:
     command = shlex.split(line.replace("backups/", f"{tmp_path}/backups/"))
